@@ -1,0 +1,57 @@
+"""Where things lie and what is allowed: one frozen dataclass, read once from the environment."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+PRACTICE = ASSETS / "practice"  # synthetic clips in MInDS-14's schema
+STARTER = ASSETS / "starter"  # the small pretrained model that fine-tunes on a laptop
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a host may set. Every field has an environment variable, named in `from_env`."""
+
+    data_dir: Path
+    on_space: bool = False  # many visitors, each with their own runs; a laptop has one owner
+    hub_endpoint: str = "https://huggingface.co"
+    hub_timeout: float = 4.0  # seconds to wait before the Hub counts as out of reach
+    max_audio_seconds: float = 300.0  # of one recording or upload to transcribe
+    max_audio_bytes: int = 50 * 2**20  # of one file, before it is decoded
+    max_clip_seconds: float = 30.0  # of one training clip; longer ones are left out and counted
+    max_waiting_runs: int = 8
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
+        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT and SPACE_ID."""
+        on_space = bool(env.get("SPACE_ID"))
+        return cls(
+            data_dir=Path(env["VOICETUNE_DATA"]) if env.get("VOICETUNE_DATA") else _default_data_dir(env, on_space),
+            on_space=on_space,
+            hub_endpoint=env.get("HF_ENDPOINT", cls.hub_endpoint).rstrip("/"),
+            max_audio_seconds=float(env.get("VOICETUNE_MAX_SECONDS", cls.max_audio_seconds)),
+            max_waiting_runs=int(env.get("VOICETUNE_MAX_WAITING", cls.max_waiting_runs)),
+        )
+
+    @property
+    def runs_dir(self) -> Path:
+        """One folder a run."""
+        return self.data_dir / "runs"
+
+    @cached_property
+    def lasting(self) -> bool:
+        """False where the data folder is gone after a restart: a Space without a mounted volume."""
+        return not self.on_space or self.data_dir.is_relative_to("/data")
+
+
+def _default_data_dir(env: Mapping[str, str], on_space: bool) -> Path:
+    """A Space's mounted volume, else ~/.voicetune, else (a home that cannot be written) a temporary folder."""
+    volume = Path("/data")
+    if on_space and os.access(volume, os.W_OK):
+        return volume / "voicetune"
+    home = Path(env.get("HOME") or Path.home())
+    return (home if os.access(home, os.W_OK) else Path(tempfile.gettempdir())) / ".voicetune"

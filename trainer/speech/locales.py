@@ -1,0 +1,67 @@
+"""The 14 locales of MInDS-14, one row each. Adding a locale is adding a row."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainer.errors import UserError
+
+Script = Literal["latin", "cyrillic", "hangul", "han"]
+
+
+@dataclass(frozen=True)
+class Locale:
+    """A language as spoken in one country.
+
+    `minds_clips` is the number of rows of the locale in PolyAI/minds14 at the pinned revision.
+    """
+
+    code: str
+    native: str
+    english: str
+    script: Script
+    minds_clips: int
+    example: str
+
+    @property
+    def language(self) -> str:
+        """The ISO 639-1 code, e.g. "de"."""
+        return self.code.split("-")[0]
+
+    @property
+    def label(self) -> str:
+        """How the page shows it: "Deutsch (Deutschland) · German"."""
+        return f"{self.native} · {self.english}"
+
+    @property
+    def headline(self) -> Literal["wer", "cer"]:
+        """The figure shown first. Chinese is written without spaces, so there it is the characters."""
+        return "cer" if self.script == "han" else "wer"
+
+
+_ROWS = (
+    Locale("en-US", "English (United States)", "American English", "latin", 563, "please freeze my card"),
+    Locale("en-GB", "English (United Kingdom)", "British English", "latin", 592, "please block my card"),
+    Locale("en-AU", "English (Australia)", "Australian English", "latin", 654, "please lock my card"),
+    Locale("de-DE", "Deutsch (Deutschland)", "German", "latin", 611, "bitte sperren sie meine karte"),
+    Locale("fr-FR", "Français (France)", "French", "latin", 539, "bloquez ma carte s'il vous plaît"),
+    Locale("es-ES", "Español (España)", "Spanish", "latin", 486, "quiero bloquear mi tarjeta"),
+    Locale("it-IT", "Italiano (Italia)", "Italian", "latin", 696, "vorrei bloccare la mia carta"),
+    Locale("nl-NL", "Nederlands (Nederland)", "Dutch", "latin", 654, "ik wil mijn pas blokkeren"),
+    Locale("pl-PL", "Polski (Polska)", "Polish", "latin", 562, "chcę zablokować kartę"),
+    Locale("pt-PT", "Português (Portugal)", "Portuguese", "latin", 604, "quero bloquear o meu cartão"),
+    Locale("cs-CZ", "Čeština (Česko)", "Czech", "latin", 574, "chci zablokovat kartu"),
+    Locale("ru-RU", "Русский (Россия)", "Russian", "cyrillic", 539, "заблокируйте мою карту"),
+    Locale("ko-KR", "한국어 (대한민국)", "Korean", "hangul", 592, "카드를 정지해 주세요"),
+    Locale("zh-CN", "中文（中国）", "Chinese", "han", 502, "请冻结我的银行卡"),
+)
+
+LOCALES: dict[str, Locale] = {row.code: row for row in _ROWS}
+
+
+def locale_of(code: str) -> Locale:
+    """The locale with this code. Raises UserError naming the known ones."""
+    try:
+        return LOCALES[code]
+    except KeyError:
+        known = ", ".join(LOCALES)
+        raise UserError(f"“{code[:40]}” is not one of the languages I know.", f"Choose one of: {known}.") from None
