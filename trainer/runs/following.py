@@ -1,0 +1,71 @@
+"""Watching runs: each run is read once, however many browsers watch it."""
+
+import dataclasses
+import threading
+import time
+from pathlib import Path
+
+from trainer.runs.events import EventReader
+from trainer.runs.processes import alive
+from trainer.runs.run import Run
+from trainer.runs.view import RunView, fold
+
+SECONDS_TO_APPEAR = 60.0  # a trainer names itself in its first event; a slow disk may take long to start Python
+SECONDS_BETWEEN_LOOKS = 1.0  # at the process
+
+
+class Follower:
+    """One run's view, kept up to date by reading only what is new."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._reader = EventReader(run.events)
+        self._view = RunView()
+        self._lock = threading.Lock()
+        self._looked = 0.0
+        self._since = time.time()
+
+    def view(self) -> RunView:
+        """The view now. The copy's lists are shared and only ever grow."""
+        with self._lock:
+            fold(self._view, self._reader.read_new())
+            if not self._view.over:
+                self._look_at_process()
+            view = dataclasses.replace(self._view)
+        if view.state in ("waiting", "running") and self._run.stop_file.exists():
+            view.state = "stopping"
+        return view
+
+    def _look_at_process(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = now
+        if self._view.pid is None:
+            dead = time.time() - self._since > SECONDS_TO_APPEAR
+        else:
+            dead = not alive(self._view.pid, self._view.pid_started)
+        if not dead:
+            return
+        fold(self._view, self._reader.read_new())  # it may have written its end in between
+        if not self._view.over:
+            self._view.state, self._view.ended = "interrupted", self._view.last_event
+            self._view.what = "The training was cut off: its program ended without a word."
+            self._view.todo = "The computer may have run out of memory, or been switched off. Start it again."
+
+
+_followers: dict[Path, Follower] = {}
+_followers_lock = threading.Lock()
+
+
+def view_of(run: Run) -> RunView:
+    """The view of this run, from the one follower that all watchers share."""
+    with _followers_lock:
+        follower = _followers.setdefault(run.folder, Follower(run))
+    return follower.view()
+
+
+def forget(run: Run) -> None:
+    """Drop what is kept of a run, e.g. because its folder was deleted."""
+    with _followers_lock:
+        _followers.pop(run.folder, None)
