@@ -42,6 +42,11 @@ class Settings:
         """One folder a run."""
         return self.data_dir / "runs"
 
+    @property
+    def turns_dir(self) -> Path:
+        """The line in which trainers wait."""
+        return self.data_dir / "turns"
+
     @cached_property
     def lasting(self) -> bool:
         """False where the data folder is gone after a restart: a Space without a mounted volume."""

@@ -18,7 +18,7 @@ POLL_SECONDS = 0.5
 
 
 @contextmanager
-def turn(folder: Path, on_place: Callable[[int], None], check: Callable[[], None]) -> Iterator[None]:
+def turn(folder: Path, on_place: Callable[[int], object], check: Callable[[], None]) -> Iterator[None]:
     """Wait for one's turn and hold it.
 
     `on_place` hears the place in line whenever it changes (1: next). `check` is called while waiting and may
@@ -39,7 +39,7 @@ def turn(folder: Path, on_place: Callable[[int], None], check: Callable[[], None
 
 
 def _wait(
-    folder: Path, ticket: Path, lock: FileLock, on_place: Callable[[int], None], check: Callable[[], None]
+    folder: Path, ticket: Path, lock: FileLock, on_place: Callable[[int], object], check: Callable[[], None]
 ) -> None:
     told = -1
     while True:

@@ -26,8 +26,11 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "test_clips": (1, 100_000, "clips"),
     "mask_time_prob": (0, 0.8, ""),
     "dropout": (0, 0.5, ""),
+    "adam_beta2": (0.5, 0.9999, ""),
     "seed": (0, 2**32 - 1, ""),
 }
+_OPTIONAL = ("batch_seconds", "batch_clips", "clips", "head_learning_rate", "mask_time_prob", "dropout")
+_WHOLE = ("seed", *(name for name, (_, _, unit) in _RANGES.items() if unit in ("steps", "clips", "batches")))
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class Recipe:
     gradient_checkpointing: bool = False
     freeze_feature_encoder: bool = True
     augment: bool = False  # speed ±10 % and noise, anew in every epoch
-    mask_time_prob: float = 0.05  # SpecAugment: share of frames hidden in training
-    dropout: float = 0.0  # on a CPU its random numbers cost some 20 % of a step of a small model
+    mask_time_prob: float | None = 0.05  # SpecAugment: share of frames hidden in training; None: the base's own
+    dropout: float | None = 0.0  # None: the base's own; on a CPU it costs some 20 % of a step of a small model
+    adam_beta2: float = 0.98  # as fairseq fine-tunes; AdamW's default is 0.999
     precision: Precision = "auto"
     eval_steps: int = 50
     logging_steps: int = 1
@@ -97,7 +101,7 @@ class Recipe:
 
 
 def _check_range(name: str, value: Any, low: float, high: float, unit: str) -> None:
-    if value is None and name in ("batch_seconds", "batch_clips", "clips", "head_learning_rate"):
+    if value is None and name in _OPTIONAL:
         return
     words = name.replace("_", " ")
     # `not (low <= value)` rather than `value < low`: a NaN must not pass.
@@ -106,6 +110,5 @@ def _check_range(name: str, value: Any, low: float, high: float, unit: str) -> N
             f"The {words} cannot be {value}.",
             f"Choose a number from {low:g} to {high:g}{' ' + unit if unit else ''}.",
         )
-    whole = ("batch_seconds", "learning_rate", "head_learning_rate", "mask_time_prob", "dropout")
-    if name not in whole and int(value) != value:
+    if name in _WHOLE and int(value) != value:
         raise UserError(f"The {words} must be a whole number, not {value}.", "Leave out the part after the point.")

@@ -1,0 +1,61 @@
+"""python -m trainer doctor: what this machine has, and what would be chosen by default."""
+
+import argparse
+import json
+import os
+import shutil
+
+import psutil
+
+from trainer.hub.reach import reachable
+from trainer.settings import Settings
+from trainer.speech.sources import kind_of, practice_locales
+
+MICROPHONE = (
+    "The browser, not this program, opens the microphone. It asks you once; it does so only on "
+    "http://localhost or on a page with https."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--json for scripts."""
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints a line a fact; exit code 0."""
+    facts = examine(Settings.from_env())
+    if options.json:
+        print(json.dumps(facts, ensure_ascii=False))
+    else:
+        width = max(map(len, facts))
+        for name, fact in facts.items():
+            print(f"{name:<{width}}  {fact}")
+    return 0
+
+
+def examine(settings: Settings) -> dict[str, str]:
+    """The facts in the order they are read."""
+    import torch
+    import transformers
+
+    from trainer.training.device import choose_device
+
+    device = choose_device()
+    data_dir = settings.data_dir
+    while not data_dir.exists():
+        data_dir = data_dir.parent
+    hub = reachable(settings.hub_endpoint, settings.hub_timeout)
+    default = kind_of("auto", settings)
+    return {
+        "torch": f"{torch.__version__}, transformers {transformers.__version__}",
+        "device": f"{device.name}, {os.cpu_count()} processor cores",
+        "precision": f"{device.precision}: {device.reason}",
+        "memory": f"{psutil.virtual_memory().available / 2**30:.1f} of "
+        f"{psutil.virtual_memory().total / 2**30:.1f} GiB free",
+        "disk": f"{shutil.disk_usage(data_dir).free / 2**30:.1f} GiB free for runs",
+        "hub": "reachable" if hub else "out of reach: practice clips and the starter model are used instead",
+        "default": f"data {default}, base starter, preset quick",
+        "practice": ", ".join(practice_locales()),
+        "microphone": MICROPHONE,
+    }

@@ -1,0 +1,1 @@
+"""Checkpoints: which can be used, how one is loaded safely, and its processor for a locale."""

@@ -1,0 +1,65 @@
+"""The base models on offer, one row each, and where any base comes from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.errors import UserError
+from trainer.hub.fetch import fetch_model
+from trainer.settings import STARTER
+
+
+@dataclass(frozen=True)
+class Base:
+    """A pretrained model to start from.
+
+    `gflop` is the work of one forward pass over a second of audio, for estimates.
+    """
+
+    id: str
+    title: str
+    gflop: float
+    revision: str | None = None  # None: the repo's main branch
+
+
+_ROWS = (
+    Base("starter", "Starter (comes with Voicetune, 2 million parameters)", gflop=0.7),
+    # Apache-2.0. Its main revision has pickle weights only; refs/pr/2 holds the same as safetensors.
+    Base("facebook/wav2vec2-base", "wav2vec2-base (95 million parameters)", gflop=14.8, revision="refs/pr/2"),
+    Base("facebook/wav2vec2-base-960h", "wav2vec2-base-960h (the same, already taught English)", gflop=14.8),
+)
+
+BASES: dict[str, Base] = {row.id: row for row in _ROWS}
+
+# Ready-made CTC models for the Transcribe tab, by language. All are Apache-2.0 or MIT.
+READY: dict[str, str] = {
+    "en": "facebook/wav2vec2-base-960h",
+    "de": "jonatasgrosman/wav2vec2-large-xlsr-53-german",
+    "fr": "jonatasgrosman/wav2vec2-large-xlsr-53-french",
+    "es": "jonatasgrosman/wav2vec2-large-xlsr-53-spanish",
+    "it": "jonatasgrosman/wav2vec2-large-xlsr-53-italian",
+    "nl": "jonatasgrosman/wav2vec2-large-xlsr-53-dutch",
+    "pl": "jonatasgrosman/wav2vec2-large-xlsr-53-polish",
+    "pt": "jonatasgrosman/wav2vec2-large-xlsr-53-portuguese",
+    "ru": "jonatasgrosman/wav2vec2-large-xlsr-53-russian",
+    "zh": "jonatasgrosman/wav2vec2-large-xlsr-53-chinese-zh-cn",
+}
+
+
+def gflop_of(base: str) -> float:
+    """Work a second of audio; for a base that is not in the table that of the usual size."""
+    return BASES[base].gflop if base in BASES else BASES["facebook/wav2vec2-base"].gflop
+
+
+def folder_of(base: str) -> Path:
+    """The local folder of a base or model: the starter, a path, or a Hub id, which is fetched.
+
+    Raises UserError where there is none.
+    """
+    if base == "starter":
+        return STARTER
+    path = Path(base).expanduser()
+    if path.is_dir():
+        return path
+    if base.startswith((".", "/", "~")):
+        raise UserError("There is no model in that folder.", "Give a folder with a config.json, or a Hub id.")
+    return fetch_model(base, revision=BASES[base].revision if base in BASES else None)

@@ -1,0 +1,127 @@
+"""Opening checkpoints: a base to train from, or a model to listen with. Safetensors only, no code from the repo."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2FeatureExtractor
+
+from trainer.errors import UserError
+from trainer.models.architectures import output_frames, read_config
+from trainer.models.processors import feature_extractor_for, save_processor
+from trainer.models.vocabulary import Vocabulary, read_vocabulary
+
+NOTES = "voicetune.json"  # what we know of a model that its config has no place for: locale, base, error rates
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with all that is needed to use it."""
+
+    model: PreTrainedModel
+    extractor: Wav2Vec2FeatureExtractor
+    vocabulary: Vocabulary
+    config: dict[str, Any]
+
+    def frames(self, samples: int) -> int:
+        """CTC frames for so many samples."""
+        return output_frames(self.config, samples)
+
+    def freeze_front_end(self) -> None:
+        """Leave the convolutions as they were pretrained: they cost a third of a step and rarely gain from it."""
+        freeze: Any = self.model.freeze_feature_encoder  # each of the architectures has it; their base class has not
+        freeze()
+
+    def save(self, folder: Path, notes: dict[str, Any]) -> None:
+        """Write the standard layout. The folder appears whole or not at all: it is made beside and renamed."""
+        draft, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
+        _remove(draft)
+        self.model.save_pretrained(draft)
+        save_processor(draft, self.extractor, self.vocabulary)
+        (draft / NOTES).write_text(json.dumps(notes, indent=2, ensure_ascii=False), encoding="utf-8")
+        _remove(old)
+        if folder.exists():
+            folder.rename(old)
+        draft.rename(folder)
+        _remove(old)
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """What `save` noted; {} for a checkpoint from elsewhere."""
+    try:
+        notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
+    config = read_config(folder)
+    vocabulary = read_vocabulary(folder)
+    if vocabulary is None:
+        raise UserError(
+            "This model was only pretrained: it has no list of letters yet.",
+            "Fine-tune it first, or choose one that was fine-tuned for speech recognition.",
+        )
+    model, new_weights = _load(folder, {"pad_token_id": vocabulary.blank})
+    if any(name.startswith("lm_head") for name in new_weights):
+        raise UserError("This model was not taught to write letters yet.", "Fine-tune it first, or choose another.")
+    if model.config.vocab_size < max(vocabulary.tokens.values()) + 1:
+        raise UserError("This model and its list of letters do not belong together.", "Choose another model.")
+    model.eval()
+    return Checkpoint(model, feature_extractor_for(folder, config), vocabulary, config)
+
+
+def open_base(folder: Path, vocabulary: Vocabulary, overrides: dict[str, Any], keep_head: bool) -> Checkpoint:
+    """A base to train: with its own head, or with a new one of the vocabulary's size.
+
+    `overrides` are config values (dropouts, SpecAugment). Raises UserError where the checkpoint is unusable.
+    """
+    config = read_config(folder)
+    settings: dict[str, Any] = {
+        "pad_token_id": vocabulary.blank,
+        "ctc_loss_reduction": "mean",
+        "ctc_zero_infinity": True,
+        **overrides,
+    }
+    if not keep_head:
+        settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
+    model, _ = _load(folder, settings)
+    if not keep_head:
+        # A head that fits by chance was still trained for other labels.
+        torch.nn.init.normal_(model.lm_head.weight, std=model.config.initializer_range)
+        torch.nn.init.zeros_(model.lm_head.bias)
+    # Upstream issue 47688: every CTC forward takes **kwargs, so the Trainer believes that the loss is divided by
+    # the batch's items already, and gradient accumulation multiplies it.
+    setattr(model, "accepts_loss_kwargs", False)  # noqa: B010  # a plain assignment is taken for a submodule
+    return Checkpoint(model, feature_extractor_for(folder, config), vocabulary, config)
+
+
+def _load(folder: Path, settings: dict[str, Any]) -> tuple[PreTrainedModel, set[str]]:
+    """The model, and the names of weights that the files do not hold."""
+    try:
+        model, info = AutoModelForCTC.from_pretrained(
+            folder,
+            dtype=torch.float32,  # the default "auto" would train fp16 checkpoints in fp16
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **settings,
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            "I cannot open this model: its files are broken or do not fit together.", "Choose another model."
+        ) from error
+    return model, {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

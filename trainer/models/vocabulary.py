@@ -1,0 +1,108 @@
+"""The labels of a CTC model: which character has which id, and which id is the blank."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from trainer.errors import UserError
+from trainer.speech.locales import Locale
+from trainer.speech.text import build_vocabulary, case_of, covers, normalise, to_units
+
+PAD, UNKNOWN, DELIMITER = "[PAD]", "[UNK]", "|"
+VOCAB_BYTES = 2**21  # of vocab.json; the largest real ones (Chinese) have some hundred kilobytes
+# A base's own labels are kept where they cover nearly all of the training text: the rest is stray characters.
+ENOUGH_COVERED = 0.995
+
+_PAD_NAMES, _UNKNOWN_NAMES = ("[PAD]", "<pad>", "<PAD>"), ("[UNK]", "<unk>", "<UNK>")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens and their ids. `pad` is the token whose id is the CTC blank, `unknown` that of what is not in it."""
+
+    tokens: Mapping[str, int]
+    pad: str = PAD
+    unknown: str = UNKNOWN
+    delimiter: str = DELIMITER
+
+    @property
+    def blank(self) -> int:
+        """The id of the CTC blank, which is also the padding's."""
+        return self.tokens[self.pad]
+
+    @cached_property
+    def letters(self) -> dict[int, str]:
+        """What an id writes: one with angle or square brackets (<s>, [UNK]) writes nothing."""
+        silent = {self.pad, self.unknown}
+        return {
+            number: token
+            for token, number in self.tokens.items()
+            if token not in silent and not (len(token) > 2 and token[0] + token[-1] in ("<>", "[]"))
+        }
+
+    @property
+    def case(self) -> Literal["lower", "upper"]:
+        """The case its Latin letters have."""
+        return case_of(self.tokens)
+
+    def encode(self, units: str) -> list[int]:
+        """One id a character; one that is not in the vocabulary gets the id for unknown."""
+        unknown = self.tokens.get(self.unknown, self.blank)
+        return [self.tokens.get(unit, unknown) for unit in units]
+
+    def covers(self, texts: Iterable[str], locale: Locale) -> bool:
+        """Whether these transcripts can be written with it."""
+        units = (to_units(normalise(text, locale, self.case), locale) for text in texts)
+        return covers(self.tokens, units) >= ENOUGH_COVERED
+
+
+def vocabulary_for(texts: Iterable[str], locale: Locale, case: Literal["lower", "upper"] = "lower") -> Vocabulary:
+    """A new vocabulary from the training split's transcripts alone: the test's characters are not to be known."""
+    return Vocabulary(build_vocabulary(to_units(normalise(text, locale, case), locale) for text in texts))
+
+
+def read_vocabulary(folder: Path) -> Vocabulary | None:
+    """The vocabulary of a checkpoint; None where it has none (a base that was only pretrained).
+
+    Raises UserError for one that cannot be used.
+    """
+    file = folder / "vocab.json"
+    if not file.is_file():
+        return None
+    broken = UserError("I cannot read this model's list of letters (vocab.json).", "Choose another model.")
+    try:
+        if file.stat().st_size > VOCAB_BYTES:
+            raise broken
+        tokens = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise broken from None
+    if not isinstance(tokens, dict) or not all(isinstance(number, int) for number in tokens.values()):
+        raise broken  # a nested one holds a language each (MMS adapters)
+    names = _special_names(folder)
+    pad = _first(tokens, [names.get("pad_token"), *_PAD_NAMES])
+    if pad is None:
+        raise broken
+    unknown = _first(tokens, [names.get("unk_token"), *_UNKNOWN_NAMES]) or UNKNOWN
+    return Vocabulary(tokens, pad, unknown, names.get("word_delimiter_token") or DELIMITER)
+
+
+def _special_names(folder: Path) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for file in (folder / "special_tokens_map.json", folder / "tokenizer_config.json"):
+        try:
+            values = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size <= VOCAB_BYTES else {}
+        except (OSError, ValueError):
+            continue  # both files are optional
+        for name in ("pad_token", "unk_token", "word_delimiter_token"):
+            value = values.get(name) if isinstance(values, dict) else None
+            content = value.get("content") if isinstance(value, dict) else value
+            if isinstance(content, str):
+                names[name] = content
+    return names
+
+
+def _first(tokens: Mapping[str, int], names: Iterable[str | None]) -> str | None:
+    return next((name for name in names if name in tokens), None)

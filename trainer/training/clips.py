@@ -1,0 +1,70 @@
+"""Examples as the model is fed: normalised waveforms, labels, and batches of them."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from trainer.models.loading import Checkpoint
+from trainer.speech.audio import SAMPLE_RATE
+from trainer.speech.dataset import Example, frames_needed
+from trainer.training.augmenting import augment
+
+Batch = dict[str, torch.Tensor]
+
+
+class Item(TypedDict):
+    """One clip: a float32 waveform and its label ids."""
+
+    waveform: np.ndarray
+    labels: list[int]
+
+
+class ClipDataset(Dataset[Item]):
+    """Examples with, if asked for, changes drawn anew at each access."""
+
+    def __init__(self, examples: Sequence[Example], checkpoint: Checkpoint, augmented: bool = False) -> None:
+        self.examples = list(examples)
+        self._checkpoint = checkpoint
+        self._augmented = augmented
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Item:
+        example = self.examples[index]
+        waveform = example.waveform()
+        if self._augmented:
+            waveform = self._changed(waveform, example)
+        return {"waveform": waveform, "labels": self._checkpoint.vocabulary.encode(example.units)}
+
+    def _changed(self, waveform: np.ndarray, example: Example) -> np.ndarray:
+        # Spoken faster, the labels must still fit the frames: else CTC's loss is infinite and, with
+        # zero_infinity, the clip is silently skipped.
+        changed = augment(waveform, shortest=min(len(waveform), SAMPLE_RATE // 2))
+        fits = self._checkpoint.frames(len(changed)) >= frames_needed(example.units)
+        return changed if fits else waveform
+
+
+class Collator:
+    """Pads a batch: `input_values` (clips, samples), `lengths` in samples, `labels` padded with -100.
+
+    Labels are padded here, not by the tokenizer: an id that means padding and blank at once cannot be told apart
+    from a label later.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._extractor = checkpoint.extractor
+
+    def __call__(self, items: Sequence[Item]) -> Batch:
+        """Normalise each clip by itself, then pad."""
+        sound = self._extractor(
+            [item["waveform"] for item in items], sampling_rate=SAMPLE_RATE, padding=True, return_tensors="pt"
+        )
+        batch: Batch = dict(sound)
+        batch["lengths"] = torch.tensor([len(item["waveform"]) for item in items])
+        labels = [torch.tensor(item["labels"], dtype=torch.long) for item in items]
+        batch["labels"] = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
+        return batch

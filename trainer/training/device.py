@@ -1,0 +1,41 @@
+"""What this machine trains with, decided once and with the reason, so that it can be shown."""
+
+from dataclasses import dataclass
+
+import torch
+
+from trainer.training.recipe import Precision
+
+
+@dataclass(frozen=True)
+class Device:
+    """cpu, cuda or mps; the precision of the arithmetic (weights stay fp32); and why."""
+
+    name: str
+    precision: str  # fp32 | bf16 | fp16
+    reason: str
+
+
+def choose_device(wanted: Precision = "auto", small_model: bool = False) -> Device:
+    """The fastest there is. `small_model`: on a CPU its layers are too small to gain from bf16."""
+    if torch.cuda.is_available():
+        return _on_cuda(wanted)
+    if torch.backends.mps.is_available():
+        return Device("mps", "fp32", "Apple's GPU; CTC's gradients need fp32 there.")
+    if wanted == "fp16":
+        return Device("cpu", "fp32", "fp16 needs a GPU; a processor computes in fp32.")
+    if wanted == "auto":
+        if small_model:
+            return Device("cpu", "fp32", "No GPU; a model this small gains nothing from bf16.")
+        fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # AVX512-bf16 or AMX
+        reason = "this processor computes in bf16" if fast else "this processor has no fast bf16"
+        return Device("cpu", "bf16" if fast else "fp32", f"No GPU; {reason}.")
+    return Device("cpu", wanted, "As asked for.")
+
+
+def _on_cuda(wanted: Precision) -> Device:
+    if wanted != "auto":
+        return Device("cuda", wanted, "As asked for.")
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return Device("cuda", "bf16", "This GPU computes in bf16, which has the range of fp32.")
+    return Device("cuda", "fp16", "This GPU has no bf16.")

@@ -1,0 +1,81 @@
+"""From a file and a chosen model to a transcript: what the page and the command line both call."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainer.errors import UserError
+from trainer.settings import Settings
+from trainer.speech.audio import SAMPLE_RATE, AudioLimits, is_silent, load_audio
+from trainer.transcription.choices import HUB, RUN, folder_of_choice
+
+if TYPE_CHECKING:
+    from trainer.models.decoding import Word
+    from trainer.transcription.transcriber import Transcriber
+
+SHORTEST_SECONDS = 0.1  # nobody says a word in less; the models need 0.025 s for one frame
+LOADED_MODELS = 2  # kept in memory: the one in use and the one compared with
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was heard. Times in seconds; `model` is the choice's id for people."""
+
+    text: str
+    words: "tuple[Word, ...]"
+    audio_seconds: float
+    took_seconds: float
+    model: str
+
+
+_models: "dict[tuple[Path, int], Transcriber]" = {}
+_lock = threading.Lock()
+
+
+def transcribe_file(path: str, choice: str, settings: Settings, owner: str) -> Transcript:
+    """Decode a file and write down what is said. Raises UserError for all that a person can mend."""
+    limits = AudioLimits(seconds=settings.max_audio_seconds, size_bytes=settings.max_audio_bytes)
+    sound = load_audio(Path(path), limits)
+    if sound.seconds < SHORTEST_SECONDS:
+        raise UserError("That was too short to hear a word.", "Hold the recording a little longer.")
+    if is_silent(sound.samples):
+        raise UserError("I could not hear anything.", "Is the right microphone chosen, and is it switched on?")
+    started = time.perf_counter()
+    folder = folder_of_choice(choice, settings, owner)
+    with _lock:  # one at a time uses all cores already
+        hearing = _transcriber(folder)(sound.samples)
+    took = time.perf_counter() - started
+    return Transcript(hearing.text, hearing.words, len(sound.samples) / SAMPLE_RATE, took, _name(choice))
+
+
+def warm_up(choice: str, settings: Settings, owner: str) -> None:
+    """Load torch and, if there is a choice that needs no download, its model, so that the first words come fast."""
+    import torch  # noqa: F401  # the import is what takes time
+
+    if choice.startswith(RUN):
+        try:
+            folder = folder_of_choice(choice, settings, owner)
+            with _lock:
+                _transcriber(folder)
+        except UserError:
+            return  # it will be said when the model is used
+
+
+def _transcriber(folder: Path) -> "Transcriber":
+    from trainer.models.loading import open_checkpoint
+    from trainer.transcription.transcriber import Transcriber
+
+    key = (folder, (folder / "config.json").stat().st_mtime_ns if folder.is_dir() else 0)
+    if key not in _models:
+        loaded = Transcriber(open_checkpoint(folder))
+        while len(_models) >= LOADED_MODELS:
+            del _models[next(iter(_models))]
+        _models[key] = loaded
+    _models[key] = _models.pop(key)  # the most recently used stands last
+    return _models[key]
+
+
+def _name(choice: str) -> str:
+    return "your model" if choice.startswith(RUN) else choice.removeprefix(HUB)
