@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     dataset = prepare(source, split_clips(source.clips, locale, options.seed))
     examples = {"train": dataset.train, "test": dataset.test, "all": dataset.train + dataset.test}[options.split]
     started = time.perf_counter()
-    result = evaluate(checkpoint, examples)
+    result = evaluate(checkpoint, examples, locale)
     figures = {
         "wer": result.rates.wer,
         "cer": result.rates.cer,

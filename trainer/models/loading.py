@@ -9,11 +9,16 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2FeatureExtractor
+from transformers.utils import logging
 
 from trainer.errors import UserError
 from trainer.models.architectures import output_frames, read_config
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
+
+# That a base gets a new head is no warning here, and a load takes less time than its progress bar.
+logging.set_verbosity_error()
+logging.disable_progress_bar()
 
 NOTES = "voicetune.json"  # what we know of a model that its config has no place for: locale, base, error rates
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 from trainer.errors import UserError
 from trainer.speech.locales import Locale
-from trainer.speech.text import build_vocabulary, case_of, covers, normalise, to_units
+from trainer.speech.text import SPECIAL, build_vocabulary, case_of, covers, normalise, to_units
 
-PAD, UNKNOWN, DELIMITER = "[PAD]", "[UNK]", "|"
+PAD, UNKNOWN, DELIMITER = SPECIAL
 VOCAB_BYTES = 2**21  # of vocab.json; the largest real ones (Chinese) have some hundred kilobytes
 # A base's own labels are kept where they cover nearly all of the training text: the rest is stray characters.
 ENOUGH_COVERED = 0.995

@@ -67,7 +67,8 @@ def load_audio(source: bytes | str | Path, limits: AudioLimits | None = None) ->
     if not data:
         raise UserError("That file is empty.", "Record or export it again.")
     if len(data) > limits.size_bytes:
-        raise _too_large(limits)
+        size = limits.size_bytes // 2**20
+        raise UserError(f"That file is larger than {size} MB.", "Choose a shorter recording, or export it as MP3.")
     mono = _decode(data, limits)
     if (channel := mono.cancelled()) is not None:
         mono = _decode(data, limits, channel)
@@ -98,15 +99,17 @@ def is_silent(samples: np.ndarray) -> bool:
 
 def _read(path: Path, limits: AudioLimits) -> bytes:
     """The bytes of a regular file: opening a folder, a device or a pipe could hang or never end."""
-    missing = UserError("I cannot open that file.", "Choose it again, or record a new one.")
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError):
-        raise missing from None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, so that what is checked is what is read
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise missing
-        return file.read(limits.size_bytes + 1)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):  # of what is open: a path could change in between
+                with open(descriptor, "rb", closefd=False) as file:
+                    return file.read(limits.size_bytes + 1)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):  # ValueError: a path with a null character
+        pass
+    raise UserError("I cannot open that file.", "Choose it again, or record a new one.")
 
 
 class _Mono:
@@ -125,11 +128,17 @@ class _Mono:
     def add(self, rate: int, block: np.ndarray) -> None:
         """Take `block`, float32 of shape (frames, channels). Raises UserError where a limit is passed."""
         frames, channels = block.shape
-        self.check(rate, channels)
+        limits = self._limits
+        if channels > limits.channels:
+            what = f"That recording has {channels} channels; I can mix up to {limits.channels}."
+            raise UserError(what, "Export it as mono or stereo.")
+        if not limits.lowest_rate <= rate <= limits.highest_rate:
+            what = f"That recording has a sample rate of {rate} Hz, which I cannot use."
+            raise UserError(what, "Export it at 16000 Hz.")
         self.seconds += frames / rate
-        if self.seconds > self._limits.seconds:
-            longest = _in_words(self._limits.seconds)
-            raise UserError(f"That recording is longer than {longest}.", "Cut it, or choose a shorter one.")
+        if self.seconds > limits.seconds:
+            what = f"That recording is longer than {_in_words(limits.seconds)}."
+            raise UserError(what, "Cut it, or choose a shorter one.")
         # One NaN would make a whole transcription NaN; as a zero it is a click at most.
         block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).clip(-_LOUDEST, _LOUDEST)
         mean = block.mean(axis=1) if self._channel is None else block[:, min(self._channel, channels - 1)]
@@ -137,19 +146,6 @@ class _Mono:
         self._mean_energy += float(np.square(mean, dtype=np.float64).sum())
         self._widest = max(self._widest, channels)
         self._resample(rate, mean)
-
-    def check(self, rate: int, channels: int) -> None:
-        """Raise UserError unless the limits allow this rate in Hz and number of channels."""
-        limits = self._limits
-        if not 1 <= channels <= limits.channels:
-            raise UserError(
-                f"That recording has {channels} channels; I can mix up to {limits.channels}.",
-                "Export it as mono or stereo.",
-            )
-        if not limits.lowest_rate <= rate <= limits.highest_rate:
-            raise UserError(
-                f"That recording has a sample rate of {rate} Hz, which I cannot use.", "Export it at 16000 Hz."
-            )
 
     def cancelled(self) -> int | None:
         """The loudest channel, where averaging has lost the sound, as with two channels in opposite phase.
@@ -192,7 +188,7 @@ def _decode(data: bytes, limits: AudioLimits, channel: int | None = None) -> _Mo
         mono = _Mono(limits, channel)
         whole = True
         try:
-            for rate, block in blocks(data, mono):
+            for rate, block in blocks(data):
                 mono.add(rate, block)
         except Undecodable as error:
             whole, pictures = False, isinstance(error, NoAudioStream)
@@ -229,13 +225,12 @@ class _Bytes(io.BytesIO):
             return self.tell()
 
 
-def _soundfile_blocks(data: bytes, mono: _Mono) -> Iterator[tuple[int, np.ndarray]]:
+def _soundfile_blocks(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
     mp3_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2  # sync bits, layer III
     if not (mp3_frame or data.startswith(_LIBSNDFILE)):
         raise Undecodable
     try:
         with _OneWay(_Bytes(data)) as file:
-            mono.check(file.samplerate, file.channels)  # before memory is taken for as many channels
             block = np.empty((max(1, _BLOCK // file.channels), file.channels), np.float32)
             while frames := len(file.read(out=block)):
                 yield file.samplerate, block[:frames]
@@ -243,14 +238,9 @@ def _soundfile_blocks(data: bytes, mono: _Mono) -> Iterator[tuple[int, np.ndarra
         raise Undecodable from error
 
 
-def _av_blocks(data: bytes, mono: _Mono) -> Iterator[tuple[int, np.ndarray]]:
+def _av_blocks(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
     for rate, channels, block in container_blocks(data):
         yield rate, np.frombuffer(block, np.float32).reshape(-1, channels)
-
-
-def _too_large(limits: AudioLimits) -> UserError:
-    size = limits.size_bytes // 2**20
-    return UserError(f"That file is larger than {size} MB.", "Choose a shorter recording, or export it as MP3.")
 
 
 def _in_words(seconds: float) -> str:

@@ -58,29 +58,25 @@ def container_blocks(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     # -P keeps this folder, whose modules have everyday names, off the process's path.
     command = [sys.executable, "-P", __file__]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
-    deadline = threading.Timer(_SECONDS, process.kill)
-    deadline.start()
-    try:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment) as process:
         assert process.stdin and process.stdout
-        with contextlib.suppress(BrokenPipeError):  # it died: its exit status says enough
-            # It reads to the end before it writes, so neither side waits for the other.
-            process.stdin.write(data)
-            process.stdin.close()
-        while len(header := process.stdout.read(_HEADER.size)) == _HEADER.size:
-            rate, channels, size = _HEADER.unpack(header)
-            block = process.stdout.read(size)
-            if len(block) < size:
-                break
-            yield rate, channels, block
-        status = process.wait()
-    finally:
-        deadline.cancel()
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                stream.close()  # type: ignore[union-attr]
+        deadline = threading.Timer(_SECONDS, process.kill)
+        deadline.start()
+        try:
+            # It reads to the end before it writes, so neither side waits for the other. If it dies, its exit
+            # status says enough.
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(data)
+            while len(header := process.stdout.read(_HEADER.size)) == _HEADER.size:
+                rate, channels, size = _HEADER.unpack(header)
+                block = process.stdout.read(size)
+                if len(block) < size:
+                    break
+                yield rate, channels, block
+            status = process.wait()
+        finally:
+            deadline.cancel()
+            process.kill()
     if status == _NO_AUDIO:
         raise NoAudioStream
     if status:

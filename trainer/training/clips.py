@@ -59,11 +59,13 @@ class Collator:
         self._extractor = checkpoint.extractor
 
     def __call__(self, items: Sequence[Item]) -> Batch:
-        """Normalise each clip by itself, then pad."""
-        sound = self._extractor(
-            [item["waveform"] for item in items], sampling_rate=SAMPLE_RATE, padding=True, return_tensors="pt"
-        )
-        batch: Batch = dict(sound)
+        """Normalise each clip by itself, then pad.
+
+        Given a whole batch, an extractor without attention mask (every model with group norm) takes mean and
+        variance over the padding too, so that a short clip beside a long one comes out too loud.
+        """
+        clips = [self._extractor(item["waveform"], sampling_rate=SAMPLE_RATE).input_values[0] for item in items]
+        batch: Batch = dict(self._extractor.pad({"input_values": clips}, padding=True, return_tensors="pt"))
         batch["lengths"] = torch.tensor([len(item["waveform"]) for item in items])
         labels = [torch.tensor(item["labels"], dtype=torch.long) for item in items]
         batch["labels"] = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)

@@ -25,6 +25,7 @@ class CTCTrainer(Trainer):
         recipe: Recipe,
         args: TrainingArguments,
         train_dataset: ClipDataset,
+        eval_dataset: ClipDataset,
         check_model: Callable[[int], Evaluation],
         **kwargs: Any,
     ) -> None:
@@ -32,6 +33,7 @@ class CTCTrainer(Trainer):
             model=checkpoint.model,
             args=args,
             train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
             data_collator=Collator(checkpoint),
             **kwargs,
         )

@@ -10,7 +10,9 @@ from trainer.models.decoding import Spike, collapse, text_of
 from trainer.models.loading import Checkpoint
 from trainer.speech.audio import SAMPLE_RATE
 from trainer.speech.dataset import Example
+from trainer.speech.locales import Locale
 from trainer.speech.metrics import ErrorRates, error_rates
+from trainer.speech.text import normalise
 from trainer.training.loss import ctc_loss
 
 
@@ -37,12 +39,15 @@ def spikes_of(checkpoint: Checkpoint, logits: torch.Tensor) -> list[Spike]:
 
 
 def evaluate(
-    checkpoint: Checkpoint, examples: Sequence[Example], on_clip: Callable[[int], None] = lambda done: None
+    checkpoint: Checkpoint,
+    examples: Sequence[Example],
+    locale: Locale,
+    on_clip: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """Listen to each clip by itself, as a person's recording is listened to.
 
     In a batch the padding would change what models with group normalisation put out, and padded frames would be
-    read as text. `on_clip` hears how many are done and may raise to stop.
+    read as text. Hypotheses are normalised as the references are. `on_clip` hears how many are done and may raise to stop.
     """
     was_training = checkpoint.model.training
     checkpoint.model.eval()
@@ -53,7 +58,8 @@ def evaluate(
             labels = torch.tensor([checkpoint.vocabulary.encode(example.units)])
             frames = torch.tensor([len(logits)])
             losses.append(float(ctc_loss(logits[None], frames, labels, checkpoint.vocabulary.blank)))
-            hypotheses.append(text_of(spikes_of(checkpoint, logits), checkpoint.vocabulary))
+            text = text_of(spikes_of(checkpoint, logits), checkpoint.vocabulary)
+            hypotheses.append(normalise(text, locale, checkpoint.vocabulary.case))
             on_clip(done)
     finally:
         checkpoint.model.train(was_training)

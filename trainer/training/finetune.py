@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import transformers
 
 from trainer.models.architectures import output_frames, read_config
 from trainer.models.bases import folder_of
@@ -25,6 +26,7 @@ def finetune(recipe: Recipe, settings: Settings, places: Places, tell: Tell, sto
     Raises UserError for what a person can mend, StopRequested when stopped before there was anything to keep.
     """
     locale = locale_of(recipe.locale)
+    transformers.set_seed(recipe.seed)  # before the new head draws its weights
     with stop.anywhere():
         tell("phase", phase="downloading")
         base = folder_of(recipe.base)

@@ -82,7 +82,6 @@ class Session:
 
     def run(self) -> Outcome:
         """Train to the end or to the stop, and leave a model wherever one step was taken."""
-        transformers.set_seed(self.recipe.seed)
         device = choose_device(self.recipe.precision, small_model=self.recipe.base == "starter")
         if self.recipe.freeze_feature_encoder:
             self.checkpoint.freeze_front_end()
@@ -91,6 +90,7 @@ class Session:
             self.recipe,
             _arguments(self.recipe, device, self.places.checkpoints),
             ClipDataset(self.dataset.train, self.checkpoint, augmented=self.recipe.augment),
+            ClipDataset(self.dataset.test, self.checkpoint),
             check_model=self.check_model,
         )
         trainer.add_callback(_Telling(self, trainer))
@@ -117,7 +117,7 @@ class Session:
             self.stop.check()
             progress(done, total)
 
-        result = evaluate(self.checkpoint, self.dataset.test, on_clip)
+        result = evaluate(self.checkpoint, self.dataset.test, self.locale, on_clip)
         pairs = list(zip(self.dataset.test, result.hypotheses, strict=True))
         guesses = [
             {"clip": number, "reference": example.text, "hypothesis": hypothesis}
@@ -200,7 +200,7 @@ def _arguments(recipe: Recipe, device: Device, folder: Path) -> TrainingArgument
         warmup_steps=recipe.warmup_steps,
         lr_scheduler_type=schedules[recipe.schedule],
         gradient_accumulation_steps=recipe.gradient_accumulation,
-        gradient_checkpointing=recipe.gradient_checkpointing,
+        activation_checkpointing=recipe.gradient_checkpointing,
         bf16=device.precision == "bf16",
         fp16=device.precision == "fp16",
         use_cpu=device.name == "cpu",

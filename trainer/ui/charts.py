@@ -23,7 +23,7 @@ def rate_chart(
     """Word and character error rates by step, 0 to 100 %; a rate above lies on the upper edge, its value beside it."""
     frame = Frame(max(1, max_steps, *(e.step for e in evaluations), 0), 1.0)
     body = frame.grid([(value / 100, f"{value} %" if value % 50 == 0 else "") for value in (0, 25, 50, 75, 100)])
-    title = f"{errors_of(locale)}, on clips it has never heard"
+    title = f"{errors_of(locale)} on new clips"
     if not evaluations:
         return drawing(title, f"{errors_of(locale)}: nothing measured yet.", body, example)
     first = locale.headline
@@ -97,7 +97,7 @@ def loss_chart(
     losses: Sequence[Point], evaluations: Sequence[Evaluation], max_steps: int, example: bool = False
 ) -> str:
     """The loss on training clips (line) and on clips never trained on (dashed, with squares)."""
-    title = "Loss: how far off it is"
+    title = "Loss"
     train = [(point.step, point.value) for point in losses]
     unseen = [(evaluation.step, evaluation.loss) for evaluation in evaluations]
     values = [value for _, value in train + unseen if value is not None]

@@ -1,0 +1,44 @@
+"""The whole page: name, one sentence, a banner where it matters, and two tabs."""
+
+from typing import Any
+
+import gradio as gr
+
+from trainer.ui.fragments import fragment
+
+from trainer.settings import Settings
+from trainer.ui.faults import toasted
+from trainer.ui.finetune_tab import AT_ONCE, build_finetune_tab
+from trainer.ui.transcribe_tab import Listener, build_transcribe_tab
+from trainer.ui.visitors import browser_secret
+
+TITLE = "Voicetune"
+SENTENCE = "Teach a speech model your language, watch it learn, and talk to it."
+MASTHEAD = f"<h1>{TITLE}</h1><p>{SENTENCE}</p>"
+
+CONCURRENT_HANDLERS = 4
+SECONDS_BETWEEN_SWEEPS, SECONDS_FILES_LAST = 1800, 3600  # of downloads and forgotten uploads
+
+
+def build(settings: Settings) -> gr.Blocks:
+    """The page, ready to launch. Builds without the network and without torch."""
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, delete_cache=(SECONDS_BETWEEN_SWEEPS, SECONDS_FILES_LAST)
+    ) as demo:
+        secret = browser_secret()
+        fragment(MASTHEAD, elem_id="masthead")
+        banner = fragment("", elem_id="banner")
+        with gr.Tabs() as tabs:
+            with gr.Tab("Fine-tune", id="finetune"):
+                finetune = build_finetune_tab(demo, settings, secret, banner)
+            with gr.Tab("Transcribe", id="transcribe") as transcribe_tab:
+                transcribe = build_transcribe_tab(demo, settings, secret, transcribe_tab, AT_ONCE)
+        listener = Listener(settings)
+
+        def talk(secret: object, watch: Any) -> list[Any]:
+            return [gr.update(selected="transcribe"), *listener.newest(secret, watch.run)]
+
+        finetune.panel.talk.click(
+            toasted(talk), [secret, finetune.watch], [tabs, transcribe.model, transcribe.model_note], **AT_ONCE
+        )
+    return demo.queue(default_concurrency_limit=CONCURRENT_HANDLERS, api_open=False)

@@ -1,0 +1,66 @@
+"""The right side of the Fine-tune tab: status, plots, the table, and what can be done with the result."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from trainer.ui.fragments import fragment
+
+from trainer.ui.watching import NO_EARLIER, Shown, parts
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Its components, named as in `watching.parts`. `start` and `start_note` stand on the left, but follow the run too."""
+
+    status: gr.HTML
+    rates: gr.HTML
+    losses: gr.HTML
+    sounds: gr.HTML
+    table: gr.HTML
+    notes: gr.HTML
+    stop: gr.Button
+    talk: gr.Button
+    download: gr.Button
+    again: gr.Button
+    actions_note: gr.HTML
+    start: gr.Button
+    start_note: gr.HTML
+    earlier: gr.Dropdown
+    timer: gr.Timer
+
+    @property
+    def components(self) -> list[Any]:
+        """In the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @staticmethod
+    def updates(changed: dict[str, Any]) -> list[Any]:
+        """In that order, what to send to each; nothing for those that have not changed."""
+        return [changed.get(field.name, gr.skip()) for field in fields(Panel)]
+
+
+def build_panel(start: gr.Button, start_note: gr.HTML, shown: Shown, seconds: float) -> Panel:
+    """Lay it out as it is before anything is known of the visitor; a tick every `seconds`."""
+    first = {name: draw() for name, (_, draw) in parts(shown).items()}
+    fragment('<h2 class="step-title"><b>2</b>Watch it learn</h2>')
+    status = fragment(first["status"], elem_id="status")
+    with gr.Row(elem_id="actions"):
+        talk = gr.Button("Talk to your model", variant="primary", size="md", interactive=False, min_width=150)
+        download = gr.Button("Download", size="md", interactive=False, min_width=100)
+        again = gr.Button("Fine-tune again", size="md", interactive=False, min_width=120)
+        stop = gr.Button("Stop and keep what it learnt", size="md", interactive=False, min_width=210, elem_id="stop")
+    actions_note = fragment(first["actions_note"])
+    with gr.Row(elem_id="plots"):
+        rates = fragment(first["rates"], elem_id="rates", min_width=290)
+        losses = fragment(first["losses"], elem_id="losses", min_width=290)
+    table = fragment(first["table"], elem_id="learning")
+    sounds = fragment("", elem_id="clip-sounds", visible="hidden")
+    notes = fragment("", elem_id="run-notes")
+    earlier = gr.Dropdown([], label="Earlier runs", info=NO_EARLIER, interactive=False, elem_id="earlier")
+    timer = gr.Timer(seconds, active=False)
+    return Panel(
+        status, rates, losses, sounds, table, notes, stop, talk, download, again, actions_note, start, start_note,
+        earlier, timer,
+    )  # fmt: skip

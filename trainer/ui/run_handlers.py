@@ -1,0 +1,154 @@
+"""What the Fine-tune tab shows of a visitor's runs: plain functions from what the browser sends to what it is sent."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from trainer.errors import UserError
+from trainer.runs.following import view_of
+from trainer.runs.processes import stop_trainer
+from trainer.runs.run import Run, find_run, list_runs
+from trainer.runs.starting import start_run
+from trainer.settings import Settings
+from trainer.speech.locales import LOCALES, Locale
+from trainer.training.estimate import estimate_seconds
+from trainer.training.presets import preset_of
+from trainer.ui.faults import explain, note
+from trainer.ui.form import Form, recipe_of
+from trainer.ui.panel import Panel
+from trainer.ui.visitors import owner_of, valid_or_new
+from trainer.ui.watching import BUSY, Shown, Watch, changes, nothing_yet
+from trainer.ui.wording import summary
+
+log = logging.getLogger("voicetune.page")
+EARLIER_RUNS = 30  # in the list
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the browser sends with every call: its secret, what it looks at, and whether its preset can start."""
+
+    secret: object
+    watch: Watch
+    preset: str
+    hub: bool | None  # whether the Hub can be reached; None while nobody knows
+
+    @property
+    def hub_missing(self) -> bool:
+        """Whether the chosen preset cannot start."""
+        return self.hub is False and preset_of(self.preset).needs_hub
+
+
+@dataclass(frozen=True)
+class RunHandlers:
+    """Answers for all visitors. It holds nothing but the settings; what a visitor looks at comes with each call."""
+
+    settings: Settings
+
+    def arrive(self, visit: Visit) -> list[Any]:
+        """A page was opened: the browser's secret, then its run that is going on, else its newest."""
+        secret = valid_or_new(visit.secret)
+        owner = owner_of(secret, self.settings)
+        runs = list_runs(self.settings.runs_dir, owner)
+        active = self._active(owner)
+        run = active or next(iter(runs), None)
+        watch = Watch(run.id if run else None, active.id if active else None)
+        return [secret, *self._answer(Visit(secret, watch, visit.preset, visit.hub))]
+
+    def poll(self, visit: Visit) -> list[Any]:
+        """A tick: what has changed for this page. An error is logged, not shown: the next tick may go well."""
+        try:
+            return self._answer(visit)
+        except Exception:
+            log.exception("A poll failed")
+            return self._nothing()
+
+    def choose(self, visit: Visit, run_id: str | None) -> list[Any]:
+        """An earlier run was chosen from the list."""
+        return self._answer(Visit(visit.secret, Watch(run_id, visit.watch.active), visit.preset, visit.hub))
+
+    def start(self, visit: Visit, form: Form) -> list[Any]:
+        """Start was pressed. What keeps it from starting is said beside the button."""
+        owner = owner_of(visit.secret, self.settings)
+        try:
+            if self._active(owner):
+                raise UserError(BUSY, "")
+            run = start_run(self.settings, recipe_of(form, self.settings), owner)
+        except Exception as error:
+            return self._nothing(start_note=note(explain(error)))
+        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+
+    def stop(self, visit: Visit) -> list[Any]:
+        """Stop was pressed. The trainer is asked at once; insisting takes seconds and happens in a thread."""
+        run = self.find(visit)
+        if run:
+            run.ask_to_stop()
+            threading.Thread(target=_insist, args=(run,), name=f"stop-{run.id}", daemon=True).start()
+        return self._answer(visit)
+
+    def find(self, visit: Visit) -> Run | None:
+        """The run that this page looks at, where it is this visitor's."""
+        owner = owner_of(visit.secret, self.settings)
+        return find_run(self.settings.runs_dir, visit.watch.run, owner) if visit.watch.run else None
+
+    def _answer(self, visit: Visit) -> list[Any]:
+        """The watch and the panel, as far as they have changed."""
+        shown, active = self._look(visit)
+        keys, changed = changes(visit.watch, shown)
+        watch = Watch(shown.run.id if shown.run else None, active, keys)
+        if watch == visit.watch:
+            return self._nothing()
+        return [watch, *Panel.updates(changed)]
+
+    def _nothing(self, **but: Any) -> list[Any]:
+        return [gr.skip(), *Panel.updates(but)]
+
+    def _look(self, visit: Visit) -> tuple[Shown, str | None]:
+        """What the panel shows, and the id of this visitor's run that is going on."""
+        owner = owner_of(visit.secret, self.settings)
+        active = find_run(self.settings.runs_dir, visit.watch.active, owner) if visit.watch.active else None
+        if active and view_of(active).over:
+            active = self._active(owner)
+        run = self.find(visit)
+        if run is None:
+            return nothing_yet(LOCALES["en-US"], visit.hub_missing), active.id if active else None
+        view = view_of(run)
+        wait = self._wait(run) if view.state == "waiting" and view.place else None
+        busy = active is not None or not view.over
+        shown = Shown(run, view, _locale_of(run), busy, visit.hub_missing, wait, lambda: self._earlier(owner))
+        return shown, active.id if active else None
+
+    def _active(self, owner: str) -> Run | None:
+        """The owner's run that is going on; it can only be among the newest."""
+        newest = list_runs(self.settings.runs_dir, owner)[: self.settings.max_waiting_runs + 1]
+        return next((run for run in newest if not view_of(run).over), None)
+
+    def _wait(self, run: Run) -> float:
+        """Seconds until this run's turn: what is left of all that came before it, whosever they are."""
+        total = 0.0
+        for other in list_runs(self.settings.runs_dir):
+            view = view_of(other) if other.id < run.id else None
+            if view and not view.over:
+                left = view.remaining(time.time())
+                total += estimate_seconds(other.recipe(), self.settings) if left is None else left
+        return total
+
+    def _earlier(self, owner: str) -> list[tuple[str, str]]:
+        runs = list_runs(self.settings.runs_dir, owner)[:EARLIER_RUNS]
+        return [(summary(view := view_of(run), _locale_of(run), view.started), run.id) for run in runs]
+
+
+def _locale_of(run: Run) -> Locale:
+    recipe = run.config().get("recipe", {})
+    return LOCALES.get(recipe.get("locale", ""), LOCALES["en-US"])
+
+
+def _insist(run: Run) -> None:
+    try:
+        stop_trainer(run)
+    except Exception:
+        log.exception("Stopping %s failed", run.id)

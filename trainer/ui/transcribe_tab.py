@@ -1,0 +1,146 @@
+"""The Transcribe tab: talk or upload, and read what the chosen model heard."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from trainer.ui.fragments import fragment
+
+from trainer.errors import UserError
+from trainer.settings import Settings
+from trainer.speech.locales import LOCALES
+from trainer.transcription.choices import Choice, model_choices
+from trainer.transcription.session import Transcript, transcribe_file, warm_up
+from trainer.ui.faults import explain, note
+from trainer.ui.visitors import owner_of
+from trainer.ui.wording import sound_length
+
+log = logging.getLogger("voicetune.page")
+
+ANY_LANGUAGE = "any"
+WAITING = '<p class="transcript waiting">Your words will stand here.</p>'
+LISTENING = '<p class="transcript waiting">Listening … The first time, the model has to wake up.</p>'
+NO_MODEL = "You have not fine-tuned a model yet. These come from the Hugging Face Hub, so they need the internet."
+DELETED = "Recordings are deleted as soon as they are written down."
+
+
+@dataclass(frozen=True)
+class TranscribeTab:
+    """What other parts of the page need of this tab."""
+
+    model: gr.Dropdown
+    language: gr.Dropdown
+    model_note: gr.HTML
+
+
+@dataclass(frozen=True)
+class Listener:
+    """The tab's handlers; holds nothing but the settings."""
+
+    settings: Settings
+
+    def choices(self, secret: object, language: str, current: str | None) -> list[Any]:
+        """The models for a language. What is chosen stays where it is still on offer, or was typed."""
+        owner = owner_of(secret, self.settings)
+        return self._offer(model_choices(self.settings, owner, LOCALES.get(language)), current)
+
+    def newest(self, secret: object, run_id: str | None) -> list[Any]:
+        """The list with one run chosen."""
+        owner = owner_of(secret, self.settings)
+        return self._offer(model_choices(self.settings, owner, None), f"run:{run_id}")
+
+    def _offer(self, offered: list[Choice], current: str | None) -> list[Any]:
+        values = [choice.value for choice in offered]
+        own = any(value.startswith("run:") for value in values)
+        value = current if current in values else next(iter(values), None)
+        choices = [(choice.label, choice.value) for choice in offered]
+        return [gr.update(choices=choices, value=value), "" if own else note(NO_MODEL, "quiet")]
+
+    def wake(self, secret: object, choice: str | None) -> None:
+        """Load what a transcription needs while the person still talks."""
+        owner = owner_of(secret, self.settings)
+        threading.Thread(target=_warm_up, args=(choice or "", self.settings, owner), daemon=True).start()
+
+    def hear(self, secret: object, choice: str | None, path: str | None) -> Iterator[list[Any]]:
+        """The transcript, and an empty recorder for the next one. The recording is deleted whatever comes of it."""
+        if not path:
+            yield [WAITING, gr.skip()]
+            return
+        try:
+            yield [LISTENING, gr.skip()]
+            heard = transcribe_file(path, choice or "", self.settings, owner_of(secret, self.settings))
+            words = transcript_html(heard)
+        except FileNotFoundError:
+            gone = UserError("That recording is gone already.", "Please record it again.")
+            words = note(explain(gone))
+        except Exception as error:
+            words = note(explain(error))
+        finally:  # also where the visitor left while this was at work
+            Path(path).unlink(missing_ok=True)
+        yield [words, None]
+
+
+def transcript_html(heard: Transcript) -> str:
+    """The words, large, with a button to copy them; below them, small, how it went."""
+    took = f"{sound_length(heard.audio_seconds)} of sound · took {sound_length(heard.took_seconds)} · {heard.model}"
+    details = f'<p class="transcript-details">{escape(took)}</p>'
+    if not heard.text.strip():
+        nothing = "There was sound, but the model heard no words in it. Try to speak a little louder, or closer."
+        return note(nothing) + details
+    return (
+        f'<p class="transcript" id="transcript">{escape(heard.text)}</p>{details}'
+        '<button type="button" class="copy" data-copy="transcript">Copy</button>'
+    )
+
+
+def _warm_up(choice: str, settings: Settings, owner: str) -> None:
+    try:
+        warm_up(choice, settings, owner)
+    except Exception:  # it will show again, and be told, when the model is used
+        log.exception("Warming up failed")
+
+
+def build_transcribe_tab(
+    demo: gr.Blocks, settings: Settings, secret: gr.BrowserState, tab: gr.Tab, hidden: dict[str, Any]
+) -> TranscribeTab:
+    """Lay it out and wire it. `hidden`: the options of events that answer at once."""
+    listener = Listener(settings)
+    languages = [("Any language", ANY_LANGUAGE), *((row.label, code) for code, row in LOCALES.items())]
+    with gr.Column(elem_id="transcribe"):
+        with gr.Row():
+            model = gr.Dropdown(
+                [], label="Model", info="Or type the name of one on the Hub", allow_custom_value=True, min_width=260
+            )
+            language = gr.Dropdown(languages, value=ANY_LANGUAGE, label="Language", info="Which models to list")
+        model_note = fragment("")
+        audio = gr.Audio(
+            sources=["microphone", "upload"],
+            type="filepath",
+            format=None,  # kept as it is: decoding happens within limits, in trainer.speech.audio
+            label="Talk, or upload a recording",
+            waveform_options=gr.WaveformOptions(sample_rate=16_000),  # what the models hear; a third of the upload
+            editable=False,
+            buttons=[],
+            elem_id="microphone",
+        )
+        fragment(note(DELETED, "quiet") if settings.on_space else "", elem_id="microphone-note")
+        result = fragment(WAITING, elem_id="result")
+    offered = [model, model_note]
+    gr.on([demo.load, tab.select, language.input], listener.choices, [secret, language, model], offered, **hidden)
+    gr.on([tab.select, audio.start_recording], listener.wake, [secret, model], None, **hidden)
+    # In 6.31 a recording is uploaded first, then stop_recording fires, once; upload fires for uploads alone.
+    gr.on(
+        [audio.stop_recording, audio.upload],
+        listener.hear,
+        [secret, model, audio],
+        [result, audio],
+        show_progress="hidden",  # it says itself that it listens
+        api_visibility="private",
+    )
+    return TranscribeTab(model, language, model_note)

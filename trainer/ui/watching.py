@@ -1,0 +1,164 @@
+"""What a page that watches a run is sent: only what has changed since it was last sent something.
+
+Each part of the panel has a key, taken from the run's view. A part is drawn and sent when its key differs from the one
+that this page was sent last; where all are equal, nothing is drawn and nothing is sent.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from trainer.runs.run import Run
+from trainer.runs.view import RunView
+from trainer.speech.locales import Locale
+from trainer.ui.charts import loss_chart, rate_chart
+from trainer.ui.clips import sounds
+from trainer.ui.example import example_view
+from trainer.ui.faults import note
+from trainer.ui.learning import learning_table
+from trainer.ui.status import NOTHING_YET, notes, status_line
+
+LOSS_POINTS = 240  # the plot is some 250 units wide
+EARLIER, NO_EARLIER = "Choose one to look at it again", "None yet"
+BUSY = "One is training already. Stop it, or wait until it has finished."
+HUB_MISSING = "This one needs the Hugging Face Hub, which is out of reach. The first two work without."
+_NO_MODEL_YET = {
+    "waiting": "There is nothing to try until it has trained.",
+    "running": "You can talk to it after its first check.",
+    "stopping": "Saving what it learnt.",
+}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What one open page looks at, and the keys of what it was last sent.
+
+    `active` is this visitor's run that was going on when last looked: it need not be the one that is shown.
+    """
+
+    run: str | None = None
+    active: str | None = None
+    sent: dict[str, Hashable] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that a panel is drawn from. `run` None: there is none yet, and an example stands in."""
+
+    run: Run | None
+    view: RunView
+    locale: Locale
+    busy: bool = False  # a run of this visitor, perhaps another one, is going on
+    hub_missing: bool = False  # the chosen preset cannot start
+    wait: float | None = None  # seconds until its turn
+    earlier: Callable[[], list[tuple[str, str]]] = list  # label and id of each of the visitor's runs, the newest first
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is something to talk to."""
+        return self.run is not None and self.run.has_model
+
+
+Part = tuple[Hashable, Callable[[], Any]]
+
+
+def nothing_yet(locale: Locale, hub_missing: bool = False) -> Shown:
+    """The panel before the first run."""
+    return Shown(None, example_view(), locale, hub_missing=hub_missing)
+
+
+def parts(shown: Shown) -> dict[str, Part]:
+    """Key and drawing of every part, by the names of `panel.Panel`'s fields."""
+    run, view, locale = shown.run, shown.view, shown.locale
+    run_id = run.id if run else None
+    checks = len(view.evaluations)
+    files = clip_files(run) if run else []
+    wait = round(shown.wait / 60) if shown.wait else None
+    moving = (view.state, view.phase, view.done, view.total, view.place, view.step, checks, view.best_step, wait)
+    model = shown.has_model
+    return {
+        "status": ((run_id, *moving), lambda: status_line(view, locale, shown.wait) if run else NOTHING_YET),
+        "rates": (
+            (run_id, checks, view.best_step, view.max_steps, locale.code),
+            lambda: rate_chart(view.evaluations, view.best_step, view.max_steps, locale, run is None),
+        ),
+        "losses": (
+            (run_id, len(view.losses), checks, view.max_steps),
+            lambda: loss_chart(view.thinned_losses(LOSS_POINTS), view.evaluations, view.max_steps, run is None),
+        ),
+        "sounds": ((run_id, len(files)), lambda: sounds("clip", [_read(file) for file in files])),
+        "table": ((run_id, checks, len(files)), lambda: _table(shown, bool(files))),
+        "notes": ((run_id, len(view.notes), view.data is None), lambda: notes(view) if run else ""),
+        "stop": (_stoppable(shown), lambda: gr.update(interactive=_stoppable(shown))),
+        "talk": (model, lambda: gr.update(interactive=model)),
+        "download": (model, lambda: gr.update(interactive=model)),
+        "again": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
+        "actions_note": (actions_note(shown), lambda: note(actions_note(shown), "quiet")),
+        "start": (_startable(shown), lambda: gr.update(interactive=_startable(shown))),
+        "start_note": (start_note(shown), lambda: note(start_note(shown), "quiet")),
+        "earlier": ((run_id, view.over, shown.busy), lambda: _earlier(shown)),
+        # It rests while nothing goes on, so that an idle page asks for nothing.
+        "timer": (shown.busy, lambda: gr.update(active=shown.busy)),
+    }
+
+
+def changes(watch: Watch, shown: Shown) -> tuple[dict[str, Hashable], dict[str, Any]]:
+    """The keys of all parts, and the updates of those whose key is not the one that was sent."""
+    fresh = parts(shown)
+    changed = {name for name, (key, _) in fresh.items() if name not in watch.sent or watch.sent[name] != key}
+    return {name: key for name, (key, _) in fresh.items()}, {name: fresh[name][1]() for name in changed}
+
+
+def start_note(shown: Shown) -> str:
+    """Why Start cannot be pressed, or nothing."""
+    if shown.busy:
+        return BUSY
+    return HUB_MISSING if shown.hub_missing else ""
+
+
+def actions_note(shown: Shown) -> str:
+    """Why the buttons below the status cannot be used, or nothing."""
+    if shown.run is None:
+        return "These wake up once a training has begun."
+    if shown.has_model:
+        return ""
+    return _NO_MODEL_YET.get(shown.view.state, "No model came of this run, so there is none to try or to download.")
+
+
+def clip_files(run: Run) -> list[Path]:
+    """The sounds of the fixed clips, by their numbers; [] until the trainer has written them."""
+    return sorted((run.folder / "clips").glob("[0-9].wav"))
+
+
+def _startable(shown: Shown) -> bool:
+    return not start_note(shown)
+
+
+def _stoppable(shown: Shown) -> bool:
+    return shown.run is not None and shown.view.state in ("waiting", "running")
+
+
+def _earlier(shown: Shown) -> dict[str, Any]:
+    choices = shown.earlier()
+    return gr.update(
+        choices=choices,
+        value=shown.run.id if shown.run else None,
+        interactive=bool(choices),
+        info=EARLIER if choices else NO_EARLIER,
+    )
+
+
+def _table(shown: Shown, playable: bool) -> str:
+    if not shown.view.guesses:
+        return ""
+    return learning_table(shown.view.guesses, shown.locale, playable)
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:  # the run was deleted meanwhile
+        return None
