@@ -212,6 +212,16 @@ def test_out_of_reach_is_said_within_the_timeout(fetch: Fetch, silent: str) -> N
         assert time.monotonic() - start < 1.5
 
 
+def test_a_hub_that_falls_silent_is_said_within_the_timeout(hub: FakeHub, fetch: Fetch) -> None:
+    hub.add_model(MODEL, FILES)
+    assert reachable(hub.url, 4.0)
+    hub.delay = 1.0
+    start = time.monotonic()
+    with pytest.raises(UserError, match="cannot be reached"):
+        fetch(limits=FetchLimits(look_seconds=0.3))
+    assert time.monotonic() - start < 0.8
+
+
 # --- refusals
 
 

@@ -80,8 +80,14 @@ def pip(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=280)
 
 
+def complaints(done: subprocess.CompletedProcess[str]) -> str:
+    """pip's errors without its many warnings."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
+    return "\n".join(lines[-20:])
+
+
 def build_line() -> list[str]:
-    """What a Gradio Space installs, in one command (docs/hub/spaces-config-reference and its build log)."""
+    """What a Gradio Space installs, in one command."""
     gradio = f"gradio[oauth,mcp]=={front_matter()['sdk_version']}"
     return ["-r", str(ROOT / "requirements.txt"), gradio, "uvicorn>=0.14.0", "websockets>=10.4", "spaces"]
 
@@ -92,12 +98,12 @@ needs_index = pytest.mark.skipif("not index_answers()", reason="the package inde
 @needs_index
 def test_the_build_line_resolves_here() -> None:
     done = pip("install", "--dry-run", *build_line())
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, complaints(done)
 
 
 @needs_index
 def test_the_build_line_resolves_for_the_spaces_python(tmp_path: Path) -> None:
-    """torch is a stub here, since pip's dry run downloads what it resolves: 3 GB with CUDA's packages.
+    """torch is a stub here, since pip's dry run downloads what it resolves: over 1.3 GB with CUDA's packages.
 
     That a real torch of the range exists for this Python is the next test; that torch's own small requirements
     fit is the one above.
@@ -105,14 +111,14 @@ def test_the_build_line_resolves_for_the_spaces_python(tmp_path: Path) -> None:
     stub = make_stub(tmp_path, "torch", STUB_VERSION)
     space = ["--python-version", SPACE_PYTHON, "--only-binary=:all:", "--target", str(tmp_path / "target")]
     done = pip("install", "--dry-run", *space, "--find-links", str(stub.parent), *build_line())
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, complaints(done)
     assert f"torch-{STUB_VERSION}" in done.stdout
 
 
 @needs_index
 def test_a_torch_of_the_range_exists_for_the_spaces_python() -> None:
     done = pip("index", "versions", "torch", "--python-version", SPACE_PYTHON, "--only-binary=:all:")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, complaints(done)
     offered = re.search(r"Available versions: (.*)", done.stdout)
     assert offered
     allowed = requirements()["torch"].specifier

@@ -6,9 +6,9 @@ import json
 import sys
 
 from trainer.errors import UserError
-from trainer.runs.run import LOCAL_OWNER
+from trainer.models.bases import folder_of
 from trainer.settings import Settings
-from trainer.transcription.session import transcribe_file
+from trainer.transcription.session import transcribe_with
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Goes on past a bad file; its error goes to stderr, and the exit code is then 1."""
     settings = Settings.from_env()
+    folder = folder_of(options.model)
     failed = 0
     for file in options.files:
         try:
-            transcript = transcribe_file(file, options.model, settings, LOCAL_OWNER)
+            transcript = transcribe_with(file, folder, settings)
         except UserError as error:
             print(f"{file}: {error}", file=sys.stderr)
             failed = 1

@@ -62,4 +62,9 @@ def folder_of(base: str) -> Path:
         return path
     if base.startswith((".", "/", "~")):
         raise UserError("There is no model in that folder.", "Give a folder with a config.json, or a Hub id.")
-    return fetch_model(base, revision=BASES[base].revision if base in BASES else None)
+    return fetch_base(base)
+
+
+def fetch_base(repo: str) -> Path:
+    """A checkpoint of the Hub, at the revision of the table where it is in it. Raises UserError."""
+    return fetch_model(repo, revision=BASES[repo].revision if repo in BASES else None)

@@ -13,10 +13,14 @@ from trainer.speech.audio import SAMPLE_RATE
 
 def feature_extractor_for(folder: Path, config: dict[str, Any]) -> Wav2Vec2FeatureExtractor:
     """As the base was trained: whether sound is brought to mean 0 and variance 1 is in its preprocessor_config."""
-    try:
-        normalises = bool(json.loads((folder / "preprocessor_config.json").read_text())["do_normalize"])
-    except (OSError, ValueError, KeyError, TypeError):
-        normalises = True  # the default of every published base
+    normalises = True  # the default of every published base
+    for name in ("processor_config.json", "preprocessor_config.json"):  # as transformers 5 and 4 save it
+        try:
+            values = json.loads((folder / name).read_text(encoding="utf-8"))
+            normalises = bool(values.get("feature_extractor", values)["do_normalize"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        break
     return Wav2Vec2FeatureExtractor(
         feature_size=1,
         sampling_rate=SAMPLE_RATE,

@@ -8,7 +8,8 @@ import io
 import os
 import stat
 import wave
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,7 @@ _SILENCE = 1e-4
 # How the files begin that libsndfile is trusted with; MP3 frames besides. Its decoders of rarer formats are
 # little tested, and the one for MIDI sample dumps prints to standard output. PyAV gets the rest, apart from us.
 _LIBSNDFILE = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"NIST", b"ID3")
+_Blocks = Generator[tuple[int, np.ndarray]]  # sample rate in Hz; float32 of shape (frames, channels)
 _OTHER_FILE = "Choose a WAV, FLAC, MP3, M4A, OGG or WebM file."
 
 
@@ -188,8 +190,9 @@ def _decode(data: bytes, limits: AudioLimits, channel: int | None = None) -> _Mo
         mono = _Mono(limits, channel)
         whole = True
         try:
-            for rate, block in blocks(data):
-                mono.add(rate, block)
+            with closing(blocks(data)) as found:
+                for rate, block in found:
+                    mono.add(rate, block)
         except Undecodable as error:
             whole, pictures = False, isinstance(error, NoAudioStream)
         if best is None or mono.seconds > best.seconds:
@@ -225,7 +228,7 @@ class _Bytes(io.BytesIO):
             return self.tell()
 
 
-def _soundfile_blocks(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+def _soundfile_blocks(data: bytes) -> _Blocks:
     mp3_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2  # sync bits, layer III
     if not (mp3_frame or data.startswith(_LIBSNDFILE)):
         raise Undecodable
@@ -238,9 +241,10 @@ def _soundfile_blocks(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
         raise Undecodable from error
 
 
-def _av_blocks(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
-    for rate, channels, block in container_blocks(data):
-        yield rate, np.frombuffer(block, np.float32).reshape(-1, channels)
+def _av_blocks(data: bytes) -> _Blocks:
+    with closing(container_blocks(data)) as found:
+        for rate, channels, block in found:
+            yield rate, np.frombuffer(block, np.float32).reshape(-1, channels)
 
 
 def _in_words(seconds: float) -> str:

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 # Bytes of address space. Libraries map 170 MB of it, FFmpeg's threads (up to 16, idle) 8 MB each; the rest is for
@@ -48,7 +48,7 @@ class NoAudioStream(Undecodable):
     """The file was understood, and holds pictures or data but no sound."""
 
 
-def container_blocks(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def container_blocks(data: bytes) -> Generator[tuple[int, int, bytes]]:
     """Decode the first audio stream: (rate in Hz, channels, interleaved float32 samples) block by block.
 
     Closing the iterator early ends the process. Raises NoAudioStream or Undecodable, after the blocks that
@@ -150,10 +150,10 @@ def _limit_resources() -> None:
         import resource
     except ImportError:
         return
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {resource.RLIMIT_AS: _MEMORY, resource.RLIMIT_CPU: _SECONDS, resource.RLIMIT_CORE: 0}
+    for limit, most in limits.items():
+        with contextlib.suppress(ValueError, OSError):  # the system's own limit is lower, or it has none of the kind
+            resource.setrlimit(limit, (most, most))
 
 
 if __name__ == "__main__":

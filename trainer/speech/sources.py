@@ -73,7 +73,7 @@ def open_source(data: str, locale: Locale, settings: Settings) -> Source:
     """The clips of a locale. Raises UserError where there are none to be had."""
     kind = kind_of(data, settings)
     if kind == "minds14":
-        return _minds14(locale)
+        return _minds14(locale, settings)
     if kind == "practice":
         return _practice(locale, note=PRACTICE_NOTE if data == "auto" else "")
     return _folder(Path(data).expanduser(), locale)
@@ -84,17 +84,20 @@ def practice_locales() -> list[str]:
     return sorted(folder.parent.name for folder in PRACTICE.glob("*/train-*.parquet"))
 
 
-def _minds14(locale: Locale) -> Source:
+def _minds14(locale: Locale, settings: Settings) -> Source:
+    away = UserError(
+        "I could not fetch MInDS-14 from the Hugging Face Hub.",
+        "Check the internet connection, or choose the practice clips under Advanced.",
+    )
+    if not reachable(settings.hub_endpoint, settings.hub_timeout):
+        raise away  # load_dataset would try again for half a minute
     # Imported here: `datasets` takes a second, and the page must be up before it is needed.
     import datasets
 
     try:
         rows = datasets.load_dataset(MINDS14, locale.code, revision=MINDS14_REVISION, split="train", token=False)
     except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
-        raise UserError(
-            "I could not fetch MInDS-14 from the Hugging Face Hub.",
-            "Check the internet connection, or choose the practice clips under Advanced.",
-        ) from error
+        raise away from error
     # decode=False: datasets would need torchcodec; the bytes are decoded by speech.audio.
     rows = rows.cast_column("audio", datasets.Audio(decode=False))
     return Source("minds14", [_from_row(row, None) for row in rows])

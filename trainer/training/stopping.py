@@ -10,8 +10,11 @@ from types import FrameType
 POLL_SECONDS = 0.25
 
 
-class StopRequested(Exception):  # noqa: N818  # it is a wish, not an error
-    """Somebody wants this to end."""
+class StopRequested(BaseException):  # a wish, not an error
+    """Somebody wants this to end.
+
+    Not an Exception, so that a library that catches those in order to try again does not swallow it.
+    """
 
 
 class StopSignal:

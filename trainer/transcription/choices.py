@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import UserError
-from trainer.models.bases import READY, folder_of
+from trainer.hub.fetch import check_repo_id
+from trainer.models.bases import READY, fetch_base
 from trainer.runs.run import find_run, list_runs
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES, Locale, locale_of
@@ -51,10 +52,5 @@ def folder_of_choice(choice: str, settings: Settings, owner: str) -> Path:
         if run is None or not run.has_model:
             raise UserError("That model is not there any more.", "Choose another one from the list.")
         return run.model
-    repo = choice.removeprefix(HUB)
-    if settings.on_space or not Path(repo).expanduser().is_dir():
-        # A visitor's text is only ever an id on the Hub, never a path of the host.
-        from trainer.hub.fetch import check_repo_id
-
-        return folder_of(check_repo_id(repo))
-    return folder_of(repo)
+    # Never `folder_of`: a visitor's text is an id on the Hub, even where the host has a folder of that name.
+    return fetch_base(check_repo_id(choice.removeprefix(HUB)))

@@ -12,6 +12,8 @@ from trainer.speech.audio import SAMPLE_RATE, AudioLimits, is_silent, load_audio
 from trainer.transcription.choices import HUB, RUN, folder_of_choice
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from trainer.models.decoding import Word
     from trainer.transcription.transcriber import Transcriber
 
@@ -35,19 +37,34 @@ _lock = threading.Lock()
 
 
 def transcribe_file(path: str, choice: str, settings: Settings, owner: str) -> Transcript:
-    """Decode a file and write down what is said. Raises UserError for all that a person can mend."""
+    """Write down what is said in a file, with a model of `choices`. Raises UserError for what a person can mend."""
+    samples = _listen(path, settings)
+    started = time.perf_counter()
+    return _transcript(samples, folder_of_choice(choice, settings, owner), started, _name(choice))
+
+
+def transcribe_with(path: str, folder: Path, settings: Settings) -> Transcript:
+    """The same with the model in a folder."""
+    samples = _listen(path, settings)
+    return _transcript(samples, folder, time.perf_counter(), folder.name)
+
+
+def _listen(path: str, settings: Settings) -> "np.ndarray":
+    """The sound, mono float32 at 16 kHz; refused before a model is loaded where there is nothing to hear."""
     limits = AudioLimits(seconds=settings.max_audio_seconds, size_bytes=settings.max_audio_bytes)
     sound = load_audio(Path(path), limits)
     if sound.seconds < SHORTEST_SECONDS:
         raise UserError("That was too short to hear a word.", "Hold the recording a little longer.")
     if is_silent(sound.samples):
         raise UserError("I could not hear anything.", "Is the right microphone chosen, and is it switched on?")
-    started = time.perf_counter()
-    folder = folder_of_choice(choice, settings, owner)
+    return sound.samples
+
+
+def _transcript(samples: "np.ndarray", folder: Path, started: float, name: str) -> Transcript:
     with _lock:  # one at a time uses all cores already
-        hearing = _transcriber(folder)(sound.samples)
+        hearing = _transcriber(folder)(samples)
     took = time.perf_counter() - started
-    return Transcript(hearing.text, hearing.words, len(sound.samples) / SAMPLE_RATE, took, _name(choice))
+    return Transcript(hearing.text, hearing.words, len(samples) / SAMPLE_RATE, took, name)
 
 
 def warm_up(choice: str, settings: Settings, owner: str) -> None:

@@ -66,7 +66,8 @@ class EndLabel:
 
 
 def end_labels(frame: Frame, labels: Sequence[EndLabel]) -> str:
-    """The names beside the ends of their curves, moved apart where they would cover each other."""
+    """The names right of all curves, at the height of their ends, moved apart where they would cover each other."""
+    x = frame.x(max((label.step for label in labels), default=0)) + 9
     lowest = HEIGHT - BOTTOM - 6.0
     placed: list[tuple[EndLabel, float]] = []
     for label in sorted(labels, key=lambda label: frame.y(label.value)):
@@ -78,8 +79,8 @@ def end_labels(frame: Frame, labels: Sequence[EndLabel]) -> str:
         limit = lowest - (len(placed) - 1 - number) * LABEL_HEIGHT
         placed[number] = (placed[number][0], min(placed[number][1], limit))
     return "".join(
-        f'<text class="name {label.css}" x="{frame.x(label.step) + 9:.1f}" y="{y:.1f}">{escape(label.name)}'
-        f'<tspan class="figure" x="{frame.x(label.step) + 9:.1f}" dy="13">{escape(label.figure)}</tspan></text>'
+        f'<text class="name {label.css}" x="{x:.1f}" y="{y:.1f}">{escape(label.name)}'
+        f'<tspan class="figure" x="{x:.1f}" dy="13">{escape(label.figure)}</tspan></text>'
         for label, y in placed
     )
 

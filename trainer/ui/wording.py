@@ -145,7 +145,9 @@ def summary(view: RunView, locale: Locale, started: float | None) -> str:
     local = time.localtime(started)
     when = f"{local.tm_mday} {time.strftime('%b, %H:%M', local)}" if started else "Not started"
     before, after = view.baseline, view.best
-    if before and after:
+    if not view.over:
+        came = "going on now" if view.state != "waiting" else "waiting in line"
+    elif before and after:
         came = f"{percent(headline_of(before, locale))} → {percent(headline_of(after, locale))}"
     else:
         came = state_words(view).lower()

@@ -1,0 +1,124 @@
+"""The page before anything was trained: in two widths and two themes, by keyboard, and with readable contrast."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app.conftest import App, Visit, shoot
+
+SIZES = [pytest.param(1280, id="desktop"), pytest.param(390, id="phone")]
+THEMES = [pytest.param(False, id="light"), pytest.param(True, id="dark")]
+
+# Every text that is visible and not of a disabled control: its contrast with the first solid background behind it.
+CONTRASTS = """() => {
+  const rgb = (css) => { const m = css.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    for (let e = node; e; e = e.parentElement) {
+      const color = rgb(getComputedStyle(e).backgroundColor);
+      if (color[3] === 1) return color;
+    }
+    return [255, 255, 255, 1];
+  };
+  const poor = [];
+  const walker = document.createTreeWalker(document.querySelector('.gradio-container'), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement, words = walker.currentNode.textContent.trim();
+    if (!words || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    if (element.closest('button:disabled, .only-spoken, .example, footer, [aria-hidden=true]')) continue;
+    const style = getComputedStyle(element), svg = element.closest('svg');
+    const [a, b] = [light(rgb(svg ? style.fill : style.color)), light(behind(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push(`${ratio.toFixed(1)}: ${words.slice(0, 40)}`);
+  }
+  return poor;
+}"""
+
+
+def no_sideways_scrolling(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@pytest.mark.parametrize("dark", THEMES)
+@pytest.mark.parametrize("width", SIZES)
+def test_both_tabs_fit_and_can_be_read(app: App, visit: Visit, width: int, dark: bool) -> None:
+    page = visit(width, dark).open(app.url)
+    expect(page.get_by_role("button", name="Play:").first).to_be_visible()
+    expect(page.get_by_role("img", name="Word errors by training step")).to_be_visible()
+    expect(page.locator(".example-badge").first).to_be_visible()
+    assert no_sideways_scrolling(page)
+    assert page.evaluate(CONTRASTS) == []
+    name = f"{width}-{'dark' if dark else 'light'}"
+    shoot(page, f"empty-finetune-{name}")
+    page.get_by_role("button", name="Advanced").click()
+    expect(page.get_by_label("Learning rate")).to_be_visible()
+    assert no_sideways_scrolling(page)
+    assert page.evaluate(CONTRASTS) == []
+    shoot(page, f"empty-advanced-{name}")
+    page.get_by_role("tab", name="Transcribe").click()
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+    assert no_sideways_scrolling(page)
+    assert page.evaluate(CONTRASTS) == []
+    shoot(page, f"empty-transcribe-{name}")
+
+
+def test_without_a_run_what_cannot_be_used_is_disabled_and_says_why(page: Page) -> None:
+    for name in ("Stop and keep what it learnt", "Talk to your model", "Download", "Fine-tune again"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
+    expect(page.get_by_text("These wake up once a training has begun.")).to_be_visible()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+
+
+def test_a_preset_that_needs_the_hub_says_so_and_cannot_start(page: Page) -> None:
+    page.get_by_text("needs the Hub, which is out of reach").first.wait_for()
+    page.get_by_role("radio", name="The guide").check()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
+    expect(page.locator("#start-note")).to_contain_text("needs the Hugging Face Hub")
+    page.get_by_role("radio", name="Quick look").check()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+
+
+def test_a_preset_fills_the_fields(page: Page) -> None:
+    page.get_by_role("button", name="Advanced").click()
+    steps = page.get_by_label("Steps", exact=True)
+    expect(steps).to_have_value("300")
+    page.get_by_role("radio", name="Thorough").check()
+    expect(steps).to_have_value("1500")
+
+
+def test_another_language_shows_its_own_clips(page: Page) -> None:
+    first = page.locator("#data-card li").first
+    first.wait_for()
+    english = first.inner_text()
+    language = page.get_by_label("Language").first
+    language.click()
+    page.get_by_role("option", name="Deutsch").click()
+    expect(first).not_to_have_text(english)
+    expect(page.locator("#data-card [lang='de-DE']").first).to_be_visible()
+
+
+def test_a_clip_plays_and_stops(page: Page) -> None:
+    button = page.get_by_role("button", name="Play:").first
+    button.click()
+    expect(button).to_have_class("play playing")
+    assert page.evaluate("[...document.querySelectorAll('audio.sound')].some((sound) => !sound.paused)")
+    button.click()
+    expect(button).to_have_class("play")
+
+
+def test_a_field_out_of_range_is_explained_beside_start(page: Page) -> None:
+    page.get_by_role("button", name="Advanced").click()
+    page.get_by_label("Learning rate").fill("7")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#start-note")).to_contain_text("The learning rate cannot be 7")
+
+
+def test_the_keyboard_reaches_start(page: Page) -> None:
+    page.locator("#locale input").focus()
+    page.keyboard.press("Escape")
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "start":
+            return
+    pytest.fail("Start cannot be reached with the Tab key")
