@@ -47,7 +47,8 @@ def evaluate(
     """Listen to each clip by itself, as a person's recording is listened to.
 
     In a batch the padding would change what models with group normalisation put out, and padded frames would be
-    read as text. Hypotheses are normalised as the references are. `on_clip` hears how many are done and may raise to stop.
+    read as text. Hypotheses are normalised as the references are. `on_clip` hears how many are done and may raise
+    to stop.
     """
     was_training = checkpoint.model.training
     checkpoint.model.eval()
