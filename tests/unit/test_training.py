@@ -18,6 +18,7 @@ from trainer.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_fo
 from trainer.settings import Settings
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
+from trainer.training.augmenting import augment
 from trainer.training.batching import LengthBatchSampler
 from trainer.training.clips import ClipDataset, Collator
 from trainer.training.ctc_trainer import CTCTrainer
@@ -238,3 +239,16 @@ def test_the_base_may_be_fp16_and_training_is_not(tmp_path: Path) -> None:
     AutoModelForCTC.from_pretrained(base).half().save_pretrained(base)
     checkpoint = open_base(base, Vocabulary({"[PAD]": 0, "[UNK]": 1, "|": 2, "a": 3}), {}, keep_head=False)
     assert {weight.dtype for weight in checkpoint.model.parameters()} == {torch.float32}
+
+
+def test_augmented_speech_stays_speech() -> None:
+    waveform = say("hello there")
+    lengths = set()
+    for _ in range(20):
+        changed = augment(waveform, shortest=100)
+        assert changed.dtype == np.float32 and np.isfinite(changed).all()
+        assert len(waveform) / 1.11 < len(changed) < len(waveform) / 0.89
+        assert np.abs(changed).max() < 1
+        lengths.add(len(changed))
+    assert len(lengths) > 10
+    assert len(augment(waveform, shortest=len(waveform))) >= len(waveform) - 1

@@ -68,7 +68,7 @@ def _baseline(frame: Frame, baseline: Evaluation, locale: Locale) -> str:
 def _best(frame: Frame, evaluations: Sequence[Evaluation], best_step: int | None, locale: Locale) -> str:
     """A ring around the point whose model is kept, with its value unless the curve's end says it already."""
     best = next((e for e in reversed(evaluations) if e.step == best_step), None)
-    if best is None or best.step == 0:
+    if best is None or headline_of(best, locale) >= headline_of(evaluations[0], locale):
         return ""
     value = headline_of(best, locale)
     x, y = frame.x(best.step), frame.y(value)

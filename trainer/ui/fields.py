@@ -106,14 +106,14 @@ def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.R
         learning_rate = gr.Number(first.learning_rate, label="Learning rate", step=1e-5, min_width=120)
     with gr.Row():
         batch_seconds = gr.Number(
-            first.batch_seconds, label="Batch", info="Seconds of audio; empty: 8 clips", min_width=120
+            first.batch_seconds or 0, label="Batch", info="Seconds of audio; 0: 8 clips", min_width=120
         )
         warmup_steps = gr.Number(first.warmup_steps, label="Warm-up", info="Steps", min_width=120)
     with gr.Row():
         accumulation = gr.Number(
             first.gradient_accumulation, label="Gradient accumulation", info="Batches a step", min_width=120
         )
-        clips = gr.Number(first.clips, label="Clips to use", info="Empty: all", min_width=120)
+        clips = gr.Number(first.clips or 0, label="Clips to use", info="0: all", min_width=120)
     with gr.Row():
         precision = gr.Dropdown(["auto", "fp32", "bf16", "fp16"], value="auto", label="Precision", min_width=120)
         seed = gr.Number(first.seed, label="Seed", min_width=120)

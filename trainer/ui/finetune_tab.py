@@ -23,6 +23,11 @@ AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visib
 QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 _CLICK_DOWNLOAD = "() => document.querySelector('#download-file')?.click()"
+# On a phone the panel lies below the form; once a training has begun, there is nothing to do above.
+_TO_THE_PANEL = """() => setTimeout(() => {
+  if (innerWidth <= 640 && document.querySelector('#start')?.disabled)
+    document.querySelector('#right-side')?.scrollIntoView({behavior: 'smooth'});
+}, 300)"""
 _TO_THE_FORM = """() => {
   document.querySelector('#locale')?.scrollIntoView({behavior: 'smooth', block: 'center'});
   document.querySelector('#start')?.focus({preventScroll: true});
@@ -78,7 +83,9 @@ def _wire_runs(
     demo.load(toasted(arrive), visit, [secret, *shown], **AT_ONCE)
     panel.timer.tick(poll, visit, shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*visit, panel.earlier], shown, **AT_ONCE)
-    panel.start.click(toasted(start), [*visit, *tab.left.fields.components], shown, **AT_ONCE)
+    panel.start.click(toasted(start), [*visit, *tab.left.fields.components], shown, **AT_ONCE).then(
+        None, js=_TO_THE_PANEL
+    )
     panel.stop.click(toasted(stop), visit, shown, **AT_ONCE)
 
 

@@ -18,7 +18,8 @@ OWN_FOLDER = "folder"
 
 @dataclass(frozen=True)
 class Form:
-    """The values of the form's fields, in the order in which they stand on the page; None is an empty field."""
+    """The values of the form's fields, named as in a recipe. None is an empty field; `batch_seconds` and `clips` may be
+    0, since Gradio shows an empty number as 0."""
 
     locale: str
     preset: str
@@ -47,10 +48,10 @@ def form_of(recipe: Recipe) -> Form:
         folder="" if named else recipe.data,
         max_steps=recipe.max_steps,
         learning_rate=recipe.learning_rate,
-        batch_seconds=recipe.batch_seconds,
+        batch_seconds=recipe.batch_seconds or 0,
         warmup_steps=recipe.warmup_steps,
         gradient_accumulation=recipe.gradient_accumulation,
-        clips=recipe.clips,
+        clips=recipe.clips or 0,
         precision=recipe.precision,
         seed=recipe.seed,
         freeze_feature_encoder=recipe.freeze_feature_encoder,
@@ -77,7 +78,7 @@ def recipe_of(form: Form, settings: Settings) -> Recipe:
         "seed": _whole(form.seed),
         "freeze_feature_encoder": bool(form.freeze_feature_encoder),
     }
-    if form.batch_seconds:  # empty: as the preset has it, which may be a number of clips
+    if form.batch_seconds:  # 0: as the preset has it, which may be a number of clips
         changed |= {"batch_seconds": float(form.batch_seconds), "batch_clips": None}
     recipe = start.change(**changed)
     return recipe.change(**_in_proportion(start, recipe))

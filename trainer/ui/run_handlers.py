@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import gradio as gr
@@ -139,12 +140,17 @@ class RunHandlers:
 
     def _earlier(self, owner: str) -> list[tuple[str, str]]:
         runs = list_runs(self.settings.runs_dir, owner)[:EARLIER_RUNS]
-        return [(summary(view := view_of(run), _locale_of(run), view.started), run.id) for run in runs]
+        return [(summary(view_of(run), _locale_of(run), _created(run)), run.id) for run in runs]
 
 
 def _locale_of(run: Run) -> Locale:
     recipe = run.config().get("recipe", {})
     return LOCALES.get(recipe.get("locale", ""), LOCALES["en-US"])
+
+
+def _created(run: Run) -> float:
+    """When it was made, from its id, in seconds since the epoch."""
+    return datetime.strptime(f"{run.id[:15]}+0000", "%Y%m%d-%H%M%S%z").timestamp()
 
 
 def _insist(run: Run) -> None:

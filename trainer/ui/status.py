@@ -81,10 +81,13 @@ def _headline(view: RunView, locale: Locale) -> str:
 
 def _ended(view: RunView, locale: Locale, spoken: str) -> str:
     good = view.state in ("finished", "stopped")
+    first, *rest = result_sentence(view, locale).partition(". ")
+    more = f'<p class="status-detail">{escape(rest[1])}</p>' if rest[1] else ""
+    first += "." if rest[1] else ""
     return (
         f'<div class="status over {"good" if good else "bad"}" data-say="{spoken}"><p class="status-line">'
         f'<strong>{escape(state_words(view))}</strong><span class="quiet">· {escape(locale.english)}</span></p>'
-        f'<p class="result">{escape(result_sentence(view, locale))}</p></div>'
+        f'<p class="result">{escape(first)}</p>{more}</div>'
     )
 
 

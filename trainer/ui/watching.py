@@ -25,10 +25,12 @@ LOSS_POINTS = 240  # the plot is some 250 units wide
 EARLIER, NO_EARLIER = "Choose one to look at it again", "None yet"
 BUSY = "One is training already. Stop it, or wait until it has finished."
 HUB_MISSING = "This one needs the Hugging Face Hub, which is out of reach. The first two work without."
-_NO_MODEL_YET = {
-    "waiting": "There is nothing to try until it has trained.",
-    "running": "You can talk to it after its first check.",
-    "stopping": "Saving what it learnt.",
+_REASONS = {  # by state, and whether there is a model yet
+    ("waiting", False): "There is nothing to try until it has trained.",
+    ("running", False): "You can talk to it after its first check.",
+    ("running", True): "You can talk to it already; it goes on learning.",
+    ("stopping", False): "Saving what it learnt.",
+    ("stopping", True): "Saving what it learnt.",
 }
 
 
@@ -99,7 +101,7 @@ def parts(shown: Shown) -> dict[str, Part]:
         "actions_note": (actions_note(shown), lambda: note(actions_note(shown), "quiet")),
         "start": (_startable(shown), lambda: gr.update(interactive=_startable(shown))),
         "start_note": (start_note(shown), lambda: note(start_note(shown), "quiet")),
-        "earlier": ((run_id, view.over, shown.busy), lambda: _earlier(shown)),
+        "earlier": ((run_id, view.over, shown.busy, view.state == "waiting"), lambda: _earlier(shown)),
         # It rests while nothing goes on, so that an idle page asks for nothing.
         "timer": (shown.busy, lambda: gr.update(active=shown.busy)),
     }
@@ -123,9 +125,9 @@ def actions_note(shown: Shown) -> str:
     """Why the buttons below the status cannot be used, or nothing."""
     if shown.run is None:
         return "These wake up once a training has begun."
-    if shown.has_model:
-        return ""
-    return _NO_MODEL_YET.get(shown.view.state, "No model came of this run, so there is none to try or to download.")
+    if shown.view.over:
+        return "" if shown.has_model else "No model came of this run, so there is none to try or to download."
+    return _REASONS.get((shown.view.state, shown.has_model), "")
 
 
 def clip_files(run: Run) -> list[Path]:

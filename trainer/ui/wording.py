@@ -121,7 +121,7 @@ def _change(view: RunView, locale: Locale, took: str) -> str:
     """How the errors changed from the untrained model to the one that was kept."""
     before, after = view.baseline, view.best
     if after is None:
-        return f"It took {took}."
+        return f"It took {took}, and was not checked before it ended."
     errors, end = errors_of(locale), percent(headline_of(after, locale))
     if before is None or before is after:
         return f"{errors} stayed at {end} in {took}. Nothing was better than the untrained model."
@@ -140,10 +140,10 @@ def _advice(view: RunView) -> str:
     return "More steps, or a higher learning rate, usually help."
 
 
-def summary(view: RunView, locale: Locale, started: float | None) -> str:
+def summary(view: RunView, locale: Locale, created: float) -> str:
     """One line for the list of earlier runs: when, which language, and what came of it."""
-    local = time.localtime(started)
-    when = f"{local.tm_mday} {time.strftime('%b, %H:%M', local)}" if started else "Not started"
+    local = time.localtime(created)
+    when = f"{local.tm_mday} {time.strftime('%b, %H:%M', local)}"
     before, after = view.baseline, view.best
     if not view.over:
         came = "going on now" if view.state != "waiting" else "waiting in line"
