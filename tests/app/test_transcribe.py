@@ -1,44 +1,150 @@
 """The Transcribe tab: recording, uploads good and bad, and microphones that cannot be used."""
 
-import io
-import json
+import re
 import socket
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from tests.app.conftest import App, Visit, shoot, start_app
-from tests.fakes.run_folder import write_run
+from tests.fakes.run_folder import beep, write_run
 from trainer.settings import STARTER
 
 PATIENCE_MS = 120_000  # loading torch on a busy machine
+RATE = 16_000
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def model(app: App) -> None:
-    """A run whose model is the untrained starter with a head: enough to transcribe with, if not to understand."""
-    run = write_run(app.data)
-    make_model(run.model)
-
-
-def make_model(folder: Path) -> None:
-    """A CTC checkpoint that always opens."""
-    from trainer.models.loading import load_base
+    """A finished run with a model that answers any sound with "h": what it says does not matter here."""
+    from trainer.models.loading import open_base
     from trainer.models.vocabulary import Vocabulary
 
-    raise NotImplementedError
+    vocabulary = Vocabulary({"[PAD]": 0, "[UNK]": 1, "|": 2, "h": 3})
+    checkpoint = open_base(STARTER, vocabulary, {}, keep_head=False)
+    checkpoint.model.lm_head.bias.data[3] = 1000.0
+    run = write_run(app.data)
+    (run.model / "config.json").unlink()
+    checkpoint.save(run.model, {})
 
 
-def wav(samples: np.ndarray, rate: int = 16_000) -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((samples * 32767).astype("<i2").tobytes())
-    return buffer.getvalue()
+@pytest.fixture
+def transcribe(page: Page) -> Page:
+    """The tab, opened."""
+    page.get_by_role("tab", name="Transcribe").click()
+    expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("Your newest model"))
+    return page
+
+
+def upload(page: Page, path: Path) -> None:
+    page.get_by_role("button", name="Upload file").click()
+    page.locator("#microphone input[type=file]").set_input_files(path)
+
+
+def uploads_left(app: App) -> list[Path]:
+    return [path for path in (app.data.parent / "tmp").rglob("*") if path.suffix in (".wav", ".flac", ".txt", ".mp3")]
+
+
+def test_a_recording_becomes_text_once(app: App, transcribe: Page) -> None:
+    calls: list[str] = []
+    transcribe.on("request", lambda request: calls.append(request.url) if "queue/join" in request.url else None)
+    transcribe.get_by_role("button", name="Record", exact=True).click()
+    transcribe.wait_for_timeout(2500)
+    transcribe.locator("#microphone .stop-button:visible").click()
+    expect(transcribe.locator("#transcript")).to_have_text("h", timeout=PATIENCE_MS)
+    expect(transcribe.locator(".transcript-details")).to_contain_text("of sound")
+    shoot(transcribe, "transcribed-1280")
+    transcribe.wait_for_timeout(500)
+    assert len(calls) == 1, "one recording, one transcription"
+    assert uploads_left(app) == []
+    expect(transcribe.get_by_role("button", name="Record", exact=True)).to_be_visible()  # ready for the next one
+
+
+def test_the_text_can_be_copied(app: App, transcribe: Page, tmp_path: Path) -> None:
+    transcribe.context.grant_permissions(["clipboard-read", "clipboard-write", "microphone"])
+    sound = tmp_path / "tone.flac"
+    soundfile.write(sound, 0.3 * np.sin(np.arange(2 * RATE) / 9), RATE)
+    upload(transcribe, sound)
+    transcribe.get_by_role("button", name="Copy").click(timeout=PATIENCE_MS)
+    expect(transcribe.get_by_role("button", name="Copied")).to_be_visible()
+    assert transcribe.evaluate("navigator.clipboard.readText()") == "h"
+    assert uploads_left(app) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("poem.wav", b"This is not a sound at all, but a poem.", "cannot read"),
+        ("silence.wav", None, "I could not hear anything"),
+        ("click.wav", beep(0.05, 440), "too short"),
+        ("nothing.wav", b"", "empty"),
+    ],
+)
+def test_a_bad_file_is_explained_where_the_text_would_be(
+    app: App, transcribe: Page, tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    sound = tmp_path / name
+    if content is None:
+        soundfile.write(sound, np.zeros(2 * RATE), RATE)
+    else:
+        sound.write_bytes(content)
+    upload(transcribe, sound)
+    expect(transcribe.locator("#result .message.problem")).to_contain_text(words, timeout=PATIENCE_MS)
+    shoot(transcribe, f"refused-{name.split('.')[0]}")
+    assert uploads_left(app) == []
+
+
+def test_a_model_that_cannot_be_had_is_explained(transcribe: Page, tmp_path: Path) -> None:
+    model = transcribe.get_by_label("Model", exact=True)
+    model.fill("nobody/no-such-model")
+    model.press("Enter")
+    sound = tmp_path / "tone.wav"
+    sound.write_bytes(beep(1.0, 440))
+    upload(transcribe, sound)
+    problem = transcribe.locator("#result .message.problem")
+    expect(problem).to_contain_text("Hub", timeout=PATIENCE_MS)
+    expect(problem).not_to_contain_text("/tmp")
+
+
+def test_a_missing_microphone_is_explained_beside_it(app: App, browser_without_microphone: Browser) -> None:
+    page = browser_without_microphone.new_page(locale="en-US")
+    page.goto(app.url)
+    page.get_by_role("tab", name="Transcribe").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.locator("#microphone-note")).to_contain_text("microphone")
+    shoot(page, "no-microphone")
+
+
+def test_a_blocked_microphone_is_explained_at_once(app: App, browser_without_microphone: Browser) -> None:
+    context = browser_without_microphone.new_context(locale="en-US")
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Browser.setPermission", {"permission": {"name": "microphone"}, "setting": "denied"})
+    page.goto(app.url)
+    page.get_by_role("tab", name="Transcribe").click()
+    expect(page.locator("#microphone-note")).to_contain_text("does not let this page use the microphone")
+
+
+def test_a_page_without_https_says_so(browser: Browser, tmp_path: Path) -> None:
+    """Browsers hide the microphone from http pages of any host but localhost."""
+    address = socket.gethostbyname(socket.gethostname())
+    if address.startswith("127."):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))  # sends nothing; only asks which address would be used
+                address = probe.getsockname()[0]
+            except OSError:
+                pytest.skip("this machine has no address but localhost")
+    running = start_app(tmp_path, GRADIO_SERVER_NAME="0.0.0.0")
+    try:
+        page = browser.new_page(locale="en-US")
+        page.goto(running.url.replace("127.0.0.1", address))
+        page.get_by_role("tab", name="Transcribe").click()
+        expect(page.locator("#microphone-note")).to_contain_text("only on secure pages")
+    finally:
+        running.stop()

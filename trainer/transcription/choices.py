@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import UserError
-from trainer.hub.fetch import check_repo_id
+from trainer.hub.ids import check_repo_id
 from trainer.models.bases import READY, fetch_base
 from trainer.runs.run import find_run, list_runs
 from trainer.settings import Settings
