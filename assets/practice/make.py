@@ -39,7 +39,6 @@ TRAIN_VOICES = ("default", "f1", "f2", "f3", "f5", "m1", "m2", "m3", "m4")  # es
 TEST_VOICES = ("f4", "m7")
 VOICE_OFFSETS = (0, 2, 5)  # sentence i is spoken by voices i, i+2 and i+5: all voices get equally much to say
 EXTRA_TEST = 3  # held out beyond one sentence of each intent, so 17 of 84
-EVERY_NTH_SLT = 3  # where there is a flite test voice, it takes over this share of the test clips
 
 INTENTS = (
     *("abroad", "address", "app_error", "atm_limit", "balance", "business_loan", "card_issues", "cash_deposit"),
@@ -51,7 +50,6 @@ ESPEAK_LANGUAGE = {
     "zh-CN": "cmn-latn-pinyin",  # plain "cmn" reads its own pinyin as if it were English
 }
 FLITE_TRAIN = {"en-US": ("kal16", "awb", "rms"), "en-GB": ("awb",), "en-AU": ("awb",)}
-FLITE_TEST = {"en-US": "slt"}
 # What espeak-ng misreads (银行 as yín xíng, 地址 as de zhǐ, 贷款 as dài kuǎn kuǎn), in characters of the same sound.
 RESPELL = {"zh-CN": {"银行": "银航", "地址": "弟址", "贷款": "带款"}}
 
@@ -140,9 +138,7 @@ def train_clips(sentences: list[Sentence]) -> Iterable[Clip]:
 
 
 def test_clips(sentences: list[Sentence]) -> Iterable[Clip]:
-    slt = FLITE_TEST.get(sentences[0].locale)
-    for i, (sentence, voice) in enumerate((s, v) for s in sentences for v in TEST_VOICES):
-        yield Clip(sentence, slt, True) if slt and i % EVERY_NTH_SLT == 0 else Clip(sentence, voice)
+    return [Clip(sentence, voice) for sentence in sentences for voice in TEST_VOICES]
 
 
 def speak(clip: Clip, rng: np.random.Generator) -> tuple[Samples, int]:
