@@ -34,9 +34,10 @@ LANGUAGES = {
 }
 WORDS = 10_000  # most frequent of each language
 
-# espeak-ng's voice variants: those pretraining hears (not "rob": with it libespeak-ng 1.51 crashes in Mandarin),
+# espeak-ng's voice variants: those pretraining hears (libespeak-ng 1.51 crashes when Annie, Demonic or rob speak
+# Mandarin at a low pitch),
 SEEN_NAMES = """
-    Alex Alicia Andrea Andy Annie Demonic Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael
+    Alex Alicia Andrea Andy Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael
     Mike Nguyen RicishayMax RicishayMax2 RicishayMax3 Storm Tweaky adam anika announcer antonio aunty belinda
     benjamin boris caleb david ed edward edward2 f1 f3 f5 grandma grandpa gustave iven iven2 iven3 iven4 john
     kaukovalta klatt klatt2 klatt3 klatt4 klatt5 klatt6 linda m1 m2 m4 m5 m6 m8 marcelo max michel miguel

@@ -11,12 +11,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.conftest import App, Visit, shoot
+from tests.app.sight import faults_of_sight
 from trainer.runs.events import EventReader
 from trainer.runs.processes import alive
 from trainer.runs.run import list_runs
 
 # Loading torch and the first check take 10 s on an idle machine, and much longer on one that does other things too.
 PATIENCE_MS = 180_000
+
+CURVE = "document.querySelector('#losses path.train')?.getAttribute('d')"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -40,13 +43,11 @@ def trainer_pid(app: App) -> int:
     return int(next(event["pid"] for event in newest_events(app) if event["event"] == "started"))
 
 
-def curve(page: Page, selector: str) -> str:
-    return page.locator(selector).get_attribute("d") or ""
-
-
 def wait_for_training(page: Page) -> None:
     expect(page.locator("#status")).to_contain_text("Training", timeout=PATIENCE_MS)
-    page.wait_for_function("document.querySelector('#losses path.train')?.getAttribute('d')?.includes('L')", timeout=PATIENCE_MS)
+    page.wait_for_function(
+        "document.querySelector('#losses path.train')?.getAttribute('d')?.includes('L')", timeout=PATIENCE_MS
+    )
 
 
 @pytest.mark.parametrize("width", [pytest.param(1280, id="desktop"), pytest.param(390, id="phone")])
@@ -56,8 +57,8 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     start(page, steps=8)
     expect(page.locator("#status .bar")).to_be_visible()
     wait_for_training(page)
-    first = curve(page, "#losses path.train")
-    page.wait_for_function("(before) => document.querySelector('#losses path.train').getAttribute('d') !== before", arg=first)
+    first = page.evaluate(CURVE)
+    page.wait_for_function(f"(before) => {CURVE} !== before", arg=first)
     page.wait_for_function(
         "document.querySelectorAll('#rates .mark.first').length >= 2 && !document.querySelector('.example')",
         timeout=PATIENCE_MS,
@@ -70,7 +71,7 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     expect(page.locator("#status [data-say]")).to_be_visible()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=PATIENCE_MS)
     expect(page.locator("#status .result")).to_contain_text(re.compile("^Word errors"))
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert faults_of_sight(page) == []
     shoot(page, f"finished-{width}")
 
     page.get_by_role("button", name="Talk to your model").click()
@@ -80,7 +81,7 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     page.locator("#microphone .stop-button:visible").click()
     expect(page.locator("#result .transcript-details")).to_contain_text("of sound", timeout=PATIENCE_MS)
     shoot(page, f"talked-{width}")
-    uploads = [path for path in (app.data.parent / "tmp").rglob("*.wav")]
+    uploads = list((app.data.parent / "tmp").rglob("*.wav"))
     assert uploads == [], "recordings must be gone once they are written down"
 
 
@@ -90,7 +91,9 @@ def test_stop_ends_within_seconds_and_keeps_what_it_learnt(app: App, page: Page)
     page.get_by_role("button", name="Stop and keep what it learnt").click()
     asked = time.monotonic()
     expect(page.locator("#status")).to_contain_text(re.compile("Stopp"), timeout=5000)
-    expect(page.locator("#status .result")).to_contain_text(re.compile(r"Stopped after \d+ of 300 steps"), timeout=40_000)
+    expect(page.locator("#status .result")).to_contain_text(
+        re.compile(r"Stopped after \d+ of 300 steps"), timeout=40_000
+    )
     assert time.monotonic() - asked < 40
     expect(page.get_by_role("button", name="Talk to your model")).to_be_enabled()
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()

@@ -4,40 +4,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.conftest import App, Visit, shoot
+from tests.app.sight import faults_of_sight
 
 SIZES = [pytest.param(1280, id="desktop"), pytest.param(390, id="phone")]
 THEMES = [pytest.param(False, id="light"), pytest.param(True, id="dark")]
-
-# Every text that is visible and not of a disabled control: its contrast with the first solid background behind it.
-CONTRASTS = """() => {
-  const rgb = (css) => { const m = css.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => {
-    for (let e = node; e; e = e.parentElement) {
-      const color = rgb(getComputedStyle(e).backgroundColor);
-      if (color[3] === 1) return color;
-    }
-    return [255, 255, 255, 1];
-  };
-  const poor = [];
-  const walker = document.createTreeWalker(document.querySelector('.gradio-container'), NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement, words = walker.currentNode.textContent.trim();
-    if (!words || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
-    if (element.closest('button:disabled, .only-spoken, .example, footer, [aria-hidden=true]')) continue;
-    const style = getComputedStyle(element), svg = element.closest('svg');
-    const [a, b] = [light(rgb(svg ? style.fill : style.color)), light(behind(element))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) poor.push(`${ratio.toFixed(1)}: ${words.slice(0, 40)}`);
-  }
-  return poor;
-}"""
-
-
-def no_sideways_scrolling(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 @pytest.mark.parametrize("dark", THEMES)
@@ -47,19 +17,16 @@ def test_both_tabs_fit_and_can_be_read(app: App, visit: Visit, width: int, dark:
     expect(page.get_by_role("button", name="Play:").first).to_be_visible()
     expect(page.get_by_role("img", name="Word errors by training step")).to_be_visible()
     expect(page.locator(".example-badge").first).to_be_visible()
-    assert no_sideways_scrolling(page)
-    assert page.evaluate(CONTRASTS) == []
+    assert faults_of_sight(page) == []
     name = f"{width}-{'dark' if dark else 'light'}"
     shoot(page, f"empty-finetune-{name}")
     page.get_by_role("button", name="Advanced").click()
     expect(page.get_by_label("Learning rate")).to_be_visible()
-    assert no_sideways_scrolling(page)
-    assert page.evaluate(CONTRASTS) == []
+    assert faults_of_sight(page) == []
     shoot(page, f"empty-advanced-{name}")
     page.get_by_role("tab", name="Transcribe").click()
     expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
-    assert no_sideways_scrolling(page)
-    assert page.evaluate(CONTRASTS) == []
+    assert faults_of_sight(page) == []
     shoot(page, f"empty-transcribe-{name}")
 
 

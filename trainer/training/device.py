@@ -16,8 +16,8 @@ class Device:
     reason: str
 
 
-def choose_device(wanted: Precision = "auto", small_model: bool = False) -> Device:
-    """The fastest there is. `small_model`: on a CPU its layers are too small to gain from bf16."""
+def choose_device(wanted: Precision = "auto") -> Device:
+    """The fastest there is, or the precision that is wanted where the machine has it."""
     if torch.cuda.is_available():
         return _on_cuda(wanted)
     if torch.backends.mps.is_available():
@@ -25,8 +25,6 @@ def choose_device(wanted: Precision = "auto", small_model: bool = False) -> Devi
     if wanted == "fp16":
         return Device("cpu", "fp32", "fp16 needs a GPU; a processor computes in fp32.")
     if wanted == "auto":
-        if small_model:
-            return Device("cpu", "fp32", "No GPU; a model this small gains nothing from bf16.")
         fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # AVX512-bf16 or AMX
         reason = "this processor computes in bf16" if fast else "this processor has no fast bf16"
         return Device("cpu", "bf16" if fast else "fp32", f"No GPU; {reason}.")

@@ -82,7 +82,7 @@ class Session:
 
     def run(self) -> Outcome:
         """Train to the end or to the stop, and leave a model wherever one step was taken."""
-        device = choose_device(self.recipe.precision, small_model=self.recipe.base == "starter")
+        device = choose_device(self.recipe.precision)
         if self.recipe.freeze_feature_encoder:
             self.checkpoint.freeze_front_end()
         trainer = CTCTrainer(

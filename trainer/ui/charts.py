@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from trainer.runs.view import Evaluation, Point
 from trainer.speech.locales import Locale
-from trainer.ui.axes import HEIGHT, LEFT, RIGHT, TOP, WIDTH, EndLabel, Frame, drawing, end_labels, nice_top
+from trainer.ui.axes import LEFT, RIGHT, TOP, WIDTH, EndLabel, Frame, drawing, end_labels, nice_top
 from trainer.ui.wording import errors_of, headline_of, percent
 
 NAMES = {"wer": "words", "cer": "characters"}
@@ -129,6 +129,3 @@ def _usual(values: Sequence[float]) -> float:
 
 def _figure(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-__all__ = ["HEIGHT", "WIDTH", "loss_chart", "rate_chart"]

@@ -5,8 +5,6 @@ from typing import Any
 
 import gradio as gr
 
-from trainer.ui.fragments import fragment
-
 from trainer.models.bases import BASES
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
@@ -14,6 +12,7 @@ from trainer.training.estimate import estimate_seconds
 from trainer.training.presets import PRESETS
 from trainer.ui.data_card import LOOKING
 from trainer.ui.form import OWN_FOLDER, Form, form_of, preset_label
+from trainer.ui.fragments import fragment
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,15 @@ from trainer.ui.watching import Watch, nothing_yet
 
 SECONDS_BETWEEN_POLLS = 1.0
 SECONDS_BETWEEN_POLLS_ON_SPACE = 2.5  # many visitors share one process there
+LOOKS_AT_ONCE = 4  # downloads for previews and questions to the Hub, of all visitors together
 
 # Small answers at once: not through the queue, without an overlay, and not offered as an API.
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+QUEUED: dict[str, Any] = {
+    "concurrency_limit": LOOKS_AT_ONCE,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
 
 _CLICK_DOWNLOAD = "() => document.querySelector('#download-file')?.click()"
 # On a phone the panel lies below the form; once a training has begun, there is nothing to do above.
@@ -36,11 +41,24 @@ _TO_THE_FORM = """() => {
 
 @dataclass(frozen=True)
 class FineTuneTab:
-    """What other parts of the page need of this tab."""
+    """Its components, and what of the page around it takes part."""
 
     left: LeftSide
     panel: Panel
     watch: gr.State
+    hub: gr.State  # whether the Hub can be reached; None while nobody knows
+    secret: gr.BrowserState
+    banner: gr.HTML
+
+    @property
+    def visit(self) -> list[Any]:
+        """The inputs that make a `Visit`."""
+        return [self.secret, self.watch, self.left.fields.preset, self.hub]
+
+    @property
+    def shown(self) -> list[Any]:
+        """The outputs of all that answers with a panel."""
+        return [self.watch, *self.panel.components]
 
 
 def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserState, banner: gr.HTML) -> FineTuneTab:
@@ -51,86 +69,91 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
             left = build_left_side(settings)
         with gr.Column(scale=7, min_width=320, elem_id="right-side"):
             panel = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds)
-    tab = FineTuneTab(left, panel, gr.State(Watch()))
-    hub: gr.State = gr.State(None)
-    visit = [secret, tab.watch, left.fields.preset, hub]
-    _wire_runs(demo, RunHandlers(settings), tab, secret, visit)
-    _wire_form(demo, FormHandlers(settings), RunHandlers(settings), tab, hub, visit, banner)
+    tab = FineTuneTab(left, panel, gr.State(Watch()), gr.State(None), secret, banner)
+    runs, form = RunHandlers(settings), FormHandlers(settings)
+    _wire_runs(demo, runs, tab)
+    _wire_data(demo, form, tab)
+    _wire_presets(demo, form, runs, tab)
+    _wire_results(form, runs, tab)
     return tab
 
 
-def _wire_runs(
-    demo: gr.Blocks, handlers: RunHandlers, tab: FineTuneTab, secret: gr.BrowserState, visit: list[Any]
-) -> None:
-    """What follows a run."""
-    panel, shown = tab.panel, [tab.watch, *tab.panel.components]
+def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
+    """Finding, following, starting and stopping them."""
 
     def arrive(*sent: Any) -> list[Any]:
-        return handlers.arrive(Visit(*sent))
-
-    def poll(*sent: Any) -> list[Any]:
-        return handlers.poll(Visit(*sent))
-
-    def choose(*sent: Any) -> list[Any]:
-        return handlers.choose(Visit(*sent[:4]), sent[4])
-
-    def start(*sent: Any) -> list[Any]:
-        return handlers.start(Visit(*sent[:4]), Form(*sent[4:]))
-
-    def stop(*sent: Any) -> list[Any]:
-        return handlers.stop(Visit(*sent))
-
-    demo.load(toasted(arrive), visit, [secret, *shown], **AT_ONCE)
-    panel.timer.tick(poll, visit, shown, **AT_ONCE)
-    panel.earlier.input(toasted(choose), [*visit, panel.earlier], shown, **AT_ONCE)
-    panel.start.click(toasted(start), [*visit, *tab.left.fields.components], shown, **AT_ONCE).then(
-        None, js=_TO_THE_PANEL
-    )
-    panel.stop.click(toasted(stop), visit, shown, **AT_ONCE)
-
-
-def _wire_form(
-    demo: gr.Blocks,
-    handlers: FormHandlers,
-    runs: RunHandlers,
-    tab: FineTuneTab,
-    hub: gr.State,
-    visit: list[Any],
-    banner: gr.HTML,
-) -> None:
-    """What fills the form and shows the data, and what takes a model away."""
-    left, panel, fields = tab.left, tab.panel, tab.left.fields
+        return runs.arrive(Visit(*sent))
 
     def poll(*sent: Any) -> list[Any]:
         return runs.poll(Visit(*sent))
 
-    def again(*sent: Any) -> list[Any]:
-        return handlers.again(runs.find(Visit(*sent)))
+    def choose(*sent: Any) -> list[Any]:
+        *visit, run_id = sent
+        return runs.choose(Visit(*visit), run_id)
 
-    def download(*sent: Any) -> str:
-        return handlers.zip(runs.find(Visit(*sent)))
+    def start(*sent: Any) -> list[Any]:
+        return runs.start(Visit(*sent[: len(tab.visit)]), Form(*sent[len(tab.visit) :]))
 
-    data = [fields.locale, fields.data, fields.folder]
-    card = [left.data_card, left.data_sounds, banner]
+    def stop(*sent: Any) -> list[Any]:
+        return runs.stop(Visit(*sent))
+
+    panel, fields = tab.panel, tab.left.fields
+    demo.load(toasted(arrive), tab.visit, [tab.secret, *tab.shown], **AT_ONCE)
+    panel.timer.tick(poll, tab.visit, tab.shown, **AT_ONCE)
+    panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
+    panel.stop.click(toasted(stop), tab.visit, tab.shown, **AT_ONCE)
+    started = panel.start.click(toasted(start), [*tab.visit, *fields.components], tab.shown, **AT_ONCE)
+    started.then(None, js=_TO_THE_PANEL)
+
+
+def _wire_data(demo: gr.Blocks, form: FormHandlers, tab: FineTuneTab) -> None:
+    """The data to look at. A look that is still downloading is given up when another choice is made."""
+    left, fields = tab.left, tab.left.fields
     looking = gr.on(
         [demo.load, fields.locale.change, fields.data.change, fields.folder.submit],
-        handlers.look,
-        data,
-        card,
-        concurrency_limit=4,
+        form.look,
+        [fields.locale, fields.data, fields.folder],
+        [left.data_card, left.data_sounds, tab.banner],
         trigger_mode="multiple",
         **QUEUED,
     )
     gr.on([fields.locale.change, fields.data.change], None, cancels=[looking])
-    fields.data.change(handlers.own_folder, fields.data, fields.folder, **AT_ONCE)
+    fields.data.change(form.own_folder, fields.data, fields.folder, **AT_ONCE)
+
+
+def _wire_presets(demo: gr.Blocks, form: FormHandlers, runs: RunHandlers, tab: FineTuneTab) -> None:
+    """A preset fills the fields; then whether it can start at all is asked, which may take seconds."""
+
+    def poll(*sent: Any) -> list[Any]:
+        return runs.poll(Visit(*sent))
+
+    fields = tab.left.fields
     filled = fields.preset.input(
-        toasted(handlers.fill), [fields.preset, fields.locale, fields.data, fields.folder], fields.components, **AT_ONCE
+        toasted(form.fill), [fields.preset, fields.locale, fields.data, fields.folder], fields.components, **AT_ONCE
     )
-    for event in (filled.then, demo.load):
-        asked = event(handlers.ask_hub, [fields.preset, hub], [hub, fields.preset], concurrency_limit=4, **QUEUED)
-        asked.then(poll, visit, [tab.watch, *panel.components], **AT_ONCE)
-    panel.again.click(toasted(again), visit, fields.components, **AT_ONCE).then(None, js=_TO_THE_FORM)
+    for event in (demo.load, filled.then):
+        asked = event(form.ask_hub, tab.hub, [tab.hub, fields.preset], **QUEUED)
+        asked.then(poll, tab.visit, tab.shown, **AT_ONCE)
+
+
+def _wire_results(form: FormHandlers, runs: RunHandlers, tab: FineTuneTab) -> None:
+    """Taking the model away, and doing it once more."""
+
+    def again(*sent: Any) -> list[Any]:
+        return form.again(runs.find(Visit(*sent)))
+
+    def download(*sent: Any) -> str:
+        return form.zip(runs.find(Visit(*sent)))
+
+    panel = tab.panel
+    panel.again.click(toasted(again), tab.visit, tab.left.fields.components, **AT_ONCE).then(None, js=_TO_THE_FORM)
     file = gr.DownloadButton("Download", visible="hidden", elem_id="download-file")
-    panel.download.click(
-        toasted(download), visit, file, concurrency_limit=1, show_progress_on=panel.download, api_visibility="private"
-    ).success(None, js=_CLICK_DOWNLOAD)
+    zipped = panel.download.click(
+        toasted(download),
+        tab.visit,
+        file,
+        concurrency_limit=1,
+        show_progress_on=panel.download,
+        api_visibility="private",
+    )
+    zipped.success(None, js=_CLICK_DOWNLOAD)

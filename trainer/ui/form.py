@@ -130,7 +130,7 @@ def source_of(data: str, folder: str, settings: Settings) -> str:
 
 
 def fill_from_preset(preset: Preset, locale: str, data: str, folder: str) -> Form:
-    """The fields for a preset; a choice of data that differs from the automatic one stays, unless the preset has one."""
+    """The fields for a preset. Practice voices or a folder stay chosen, unless the preset is made for other data."""
     recipe = preset.recipe.change(locale=locale)
     filled = form_of(recipe)
     keeps = recipe.data == "auto" and data in ("practice", OWN_FOLDER)

@@ -1,7 +1,6 @@
 """What the left side of the Fine-tune tab asks for: data to look at, presets to fill in, a model to take away."""
 
 import hashlib
-import logging
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from trainer.ui.faults import explain, note
 from trainer.ui.fields import preset_choices, values
 from trainer.ui.form import OWN_FOLDER, fill_from_preset, form_of, source_of
 
-log = logging.getLogger("voicetune.page")
+LOST = "This Space forgets its models when it restarts, so download what you want to keep."
 _DOWNLOADS = secrets.token_bytes(16)  # makes the folders of downloads impossible to guess
 
 
@@ -40,13 +39,17 @@ class FormHandlers:
             row = locale_of(locale)
             source = source_of(data, folder, self.settings)
             quick = glance(source, row, self.settings)
-            yield [data_card(quick, row, more_coming=True), data_sounds(quick), banner(quick.note)]
+            yield [data_card(quick, row, more_coming=True), data_sounds(quick), self._banner(quick.note)]
             if quick.samples:
                 return
             full = preview(source, row, self.settings)
-            yield [data_card(full, row), data_sounds(full), banner(full.note)]
+            yield [data_card(full, row), data_sounds(full), self._banner(full.note)]
         except Exception as error:
-            yield [note(explain(error)), "", ""]
+            yield [note(explain(error)), "", self._banner("")]
+
+    def _banner(self, about_data: str) -> str:
+        """What a visitor should know before starting: where the data comes from, and that nothing lasts here."""
+        return banner(" ".join(filter(None, [about_data, "" if self.settings.lasting else LOST])))
 
     def fill(self, preset: str, locale: str, data: str, folder: str) -> list[Any]:
         """The fields for a preset."""
@@ -58,7 +61,7 @@ class FormHandlers:
             raise UserError("That run is not there any more.", "Choose another one.")
         return values(form_of(run.recipe()))
 
-    def ask_hub(self, preset: str, known: bool | None) -> list[Any]:
+    def ask_hub(self, known: bool | None) -> list[Any]:
         """Whether the Hub can be reached, and the presets marked accordingly. Takes seconds where it cannot."""
         hub = reachable(self.settings.hub_endpoint, self.settings.hub_timeout)
         if hub == known:

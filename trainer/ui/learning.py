@@ -10,12 +10,11 @@ from trainer.ui.clips import play_button
 NOTHING_HEARD = '<span class="nothing">nothing yet</span>'
 
 
-def learning_table(guesses: Sequence[Guess], locale: Locale, playable: bool, example: bool = False) -> str:
+def learning_table(guesses: Sequence[Guess], locale: Locale, playable: bool) -> str:
     """The table as HTML. All text comes from recordings and models, so every bit of it is escaped."""
     rows = "".join(_row(guess, locale, playable) for guess in guesses)
-    badge = '<span class="example-badge">Example</span>' if example else ""
     return (
-        f'<table class="learning{" example" if example else ""}"><caption>Clips it is tested on, never trained on{badge}</caption>'
+        '<table class="learning"><caption>Clips it is tested on, never trained on</caption>'
         '<thead><tr><th scope="col"><span class="only-spoken">Play</span></th>'
         '<th scope="col">Said</th><th scope="col">Heard now</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"

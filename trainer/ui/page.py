@@ -4,11 +4,10 @@ from typing import Any
 
 import gradio as gr
 
-from trainer.ui.fragments import fragment
-
 from trainer.settings import Settings
 from trainer.ui.faults import toasted
 from trainer.ui.finetune_tab import AT_ONCE, build_finetune_tab
+from trainer.ui.fragments import fragment
 from trainer.ui.transcribe_tab import Listener, build_transcribe_tab
 from trainer.ui.visitors import browser_secret
 

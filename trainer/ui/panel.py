@@ -6,13 +6,12 @@ from typing import Any
 import gradio as gr
 
 from trainer.ui.fragments import fragment
-
 from trainer.ui.watching import NO_EARLIER, Shown, parts
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Its components, named as in `watching.parts`. `start` and `start_note` stand on the left, but follow the run too."""
+    """Its components, named as in `watching.parts`. Start stands on the left, but follows the run as well."""
 
     status: gr.HTML
     rates: gr.HTML

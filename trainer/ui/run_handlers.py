@@ -1,5 +1,6 @@
 """What the Fine-tune tab shows of a visitor's runs: plain functions from what the browser sends to what it is sent."""
 
+import functools
 import logging
 import threading
 import time
@@ -27,6 +28,7 @@ from trainer.ui.wording import summary
 
 log = logging.getLogger("voicetune.page")
 EARLIER_RUNS = 30  # in the list
+SECONDS_AN_ESTIMATE_STANDS = 5.0  # of the time until a run's turn: it looks at the runs of all visitors
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,10 @@ class RunHandlers:
         active = self._active(owner)
         run = active or next(iter(runs), None)
         watch = Watch(run.id if run else None, active.id if active else None)
-        return [secret, *self._answer(Visit(secret, watch, visit.preset, visit.hub))]
+        return [
+            gr.skip() if secret == visit.secret else secret,
+            *self._answer(Visit(secret, watch, visit.preset, visit.hub)),
+        ]
 
     def poll(self, visit: Visit) -> list[Any]:
         """A tick: what has changed for this page. An error is logged, not shown: the next tick may go well."""
@@ -118,7 +123,8 @@ class RunHandlers:
         if run is None:
             return nothing_yet(LOCALES["en-US"], visit.hub_missing), active.id if active else None
         view = view_of(run)
-        wait = self._wait(run) if view.state == "waiting" and view.place else None
+        clock = int(time.monotonic() / SECONDS_AN_ESTIMATE_STANDS)
+        wait = _seconds_until(self.settings, run, clock) if view.state == "waiting" and view.place else None
         busy = active is not None or not view.over
         shown = Shown(run, view, _locale_of(run), busy, visit.hub_missing, wait, lambda: self._earlier(owner))
         return shown, active.id if active else None
@@ -127,16 +133,6 @@ class RunHandlers:
         """The owner's run that is going on; it can only be among the newest."""
         newest = list_runs(self.settings.runs_dir, owner)[: self.settings.max_waiting_runs + 1]
         return next((run for run in newest if not view_of(run).over), None)
-
-    def _wait(self, run: Run) -> float:
-        """Seconds until this run's turn: what is left of all that came before it, whosever they are."""
-        total = 0.0
-        for other in list_runs(self.settings.runs_dir):
-            view = view_of(other) if other.id < run.id else None
-            if view and not view.over:
-                left = view.remaining(time.time())
-                total += estimate_seconds(other.recipe(), self.settings) if left is None else left
-        return total
 
     def _earlier(self, owner: str) -> list[tuple[str, str]]:
         runs = list_runs(self.settings.runs_dir, owner)[:EARLIER_RUNS]
@@ -151,6 +147,21 @@ def _locale_of(run: Run) -> Locale:
 def _created(run: Run) -> float:
     """When it was made, from its id, in seconds since the epoch."""
     return datetime.strptime(f"{run.id[:15]}+0000", "%Y%m%d-%H%M%S%z").timestamp()
+
+
+@functools.lru_cache(maxsize=64)
+def _seconds_until(settings: Settings, run: Run, clock: int) -> float:
+    """Seconds until this run's turn: what is left of all that came before it, whosever they are.
+
+    `clock` counts the times that it may be worked out anew.
+    """
+    total = 0.0
+    for other in list_runs(settings.runs_dir):
+        view = view_of(other) if other.id < run.id else None
+        if view and not view.over:
+            left = view.remaining(time.time())
+            total += estimate_seconds(other.recipe(), settings) if left is None else left
+    return total
 
 
 def _insist(run: Run) -> None:

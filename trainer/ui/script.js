@@ -125,4 +125,18 @@
       );
   }
   ready();
+
+  /* A file that the server would refuse is explained before it travels; Gradio's own words are "File(s) exceed". */
+  const refuse = (event, files) => {
+    if (!event.target.closest?.("#microphone")) return;
+    const most = Number(document.querySelector("[data-most-bytes]")?.dataset.mostBytes);
+    const large = [...(files ?? [])].find((file) => file.size > most);
+    if (!large) return explain("");
+    event.stopPropagation();
+    event.preventDefault();
+    const mega = (bytes) => Math.round(bytes / 2 ** 20);
+    explain(`That file has ${mega(large.size)} MB, and I take at most ${mega(most)}. Cut it, or save it as MP3.`);
+  };
+  document.addEventListener("change", (event) => event.target.type === "file" && refuse(event, event.target.files), true);
+  document.addEventListener("drop", (event) => refuse(event, event.dataTransfer?.files), true);
 })();

@@ -52,8 +52,8 @@ def status_line(view: RunView, locale: Locale, wait: float | None) -> str:
         clocks.append(f'<span data-left="{left:.0f}">{clock(left)}</span> left')
     return (
         f'<div class="status" data-say="{spoken}"><p class="status-line"><strong>{escape(state_words(view))}</strong>'
-        f'<span>{escape(figures)}</span> <span class="quiet">· {escape(locale.english)}</span><span class="clocks">{" · ".join(clocks)}</span></p>'
-        f"{_bar(share)}{_headline(view, locale)}</div>"
+        f'<span>{escape(figures)}</span> <span class="quiet">· {escape(locale.english)}</span>'
+        f'<span class="clocks">{" · ".join(clocks)}</span></p>{_bar(share)}{_headline(view, locale)}</div>'
     )
 
 

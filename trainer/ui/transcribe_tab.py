@@ -10,14 +10,13 @@ from typing import Any
 
 import gradio as gr
 
-from trainer.ui.fragments import fragment
-
 from trainer.errors import UserError
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.transcription.choices import Choice, model_choices
 from trainer.transcription.session import Transcript, transcribe_file, warm_up
 from trainer.ui.faults import explain, note
+from trainer.ui.fragments import fragment
 from trainer.ui.visitors import owner_of
 from trainer.ui.wording import sound_length
 
@@ -68,12 +67,16 @@ class Listener:
         threading.Thread(target=_warm_up, args=(choice or "", self.settings, owner), daemon=True).start()
 
     def hear(self, secret: object, choice: str | None, path: str | None) -> Iterator[list[Any]]:
-        """The transcript, and an empty recorder for the next one. The recording is deleted whatever comes of it."""
+        """The transcript. The recording is deleted whatever comes of it.
+
+        The recorder is emptied first: it is ready for the next words at once, and its player, which would fetch the
+        file to draw it, is gone before the file is.
+        """
         if not path:
             yield [WAITING, gr.skip()]
             return
         try:
-            yield [LISTENING, gr.skip()]
+            yield [LISTENING, None]
             heard = transcribe_file(path, choice or "", self.settings, owner_of(secret, self.settings))
             words = transcript_html(heard)
         except FileNotFoundError:
@@ -83,7 +86,7 @@ class Listener:
             words = note(explain(error))
         finally:  # also where the visitor left while this was at work
             Path(path).unlink(missing_ok=True)
-        yield [words, None]
+        yield [words, gr.skip()]
 
 
 def transcript_html(heard: Transcript) -> str:
@@ -97,6 +100,12 @@ def transcript_html(heard: Transcript) -> str:
         f'<p class="transcript" id="transcript">{escape(heard.text)}</p>{details}'
         '<button type="button" class="copy" data-copy="transcript">Copy</button>'
     )
+
+
+def _below_microphone(settings: Settings) -> str:
+    """What script.js needs to know of uploads; on a Space also what becomes of them."""
+    limit = f'<span data-most-bytes="{settings.max_audio_bytes}"></span>'
+    return limit + (note(DELETED, "quiet") if settings.on_space else "")
 
 
 def _warm_up(choice: str, settings: Settings, owner: str) -> None:
@@ -129,7 +138,7 @@ def build_transcribe_tab(
             buttons=[],
             elem_id="microphone",
         )
-        fragment(note(DELETED, "quiet") if settings.on_space else "", elem_id="microphone-note")
+        fragment(_below_microphone(settings), elem_id="microphone-note")
         result = fragment(WAITING, elem_id="result")
     offered = [model, model_note]
     gr.on([demo.load, tab.select, language.input], listener.choices, [secret, language, model], offered, **hidden)

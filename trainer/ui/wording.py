@@ -68,7 +68,7 @@ def about(seconds: float) -> str:
 
 def percent(fraction: float) -> str:
     """A rate as people say it: "38 %"; tenths only below 1 %."""
-    if 0 < fraction < 0.00995:
+    if 0 < fraction < 0.0095:
         return f"{max(fraction, 0.001) * 100:.1f} %"
     return f"{round(fraction * 100)} %"
 

@@ -1,0 +1,32 @@
+"""The page is built without what is heavy, and hands out nothing by itself."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+BUILD = """
+import json, sys
+from pathlib import Path
+from trainer.settings import Settings
+from trainer.ui.page import build
+
+demo = build(Settings(data_dir=Path(sys.argv[1])))
+heavy = ["torch", "transformers", "datasets", "evaluate", "librosa", "jiwer", "accelerate"]
+from trainer.ui.run_handlers import RunHandlers, Visit
+from trainer.ui.watching import Watch
+RunHandlers(Settings(data_dir=Path(sys.argv[1]))).arrive(Visit("", Watch(), "quick", None))
+public = [fn.api_name for fn in demo.fns.values() if fn.api_visibility == "public"]
+print(json.dumps({"heavy": [name for name in heavy if name in sys.modules], "public": public}))
+"""
+
+
+def test_building_and_polling_need_no_torch_and_offer_no_api(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(tmp_path)], cwd=PROJECT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == {"heavy": [], "public": []}
+    assert list(tmp_path.iterdir()) == [], "building writes nothing"
