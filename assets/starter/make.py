@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import jiwer
@@ -75,9 +74,11 @@ def new_model(labels: int) -> Wav2Vec2ForCTC:
     return Wav2Vec2ForCTC(config)
 
 
-def load_batches(phones: list[str], voices: tuple[str, ...], seed: int) -> Iterator[Batch]:
-    """Made in a process of its own, a few ahead."""
-    data = Utterances(phones, voices, seed)
+def load_batches(
+    phones: list[str], voices: tuple[str, ...], seed: int, count: int | None = None
+) -> Iterator[Batch]:
+    """`count` batches, or no end of them, made in a process of its own, a few ahead."""
+    data = Utterances(phones, voices, seed, count)
     # "spawn", since libespeak-ng does not survive a fork.
     loader = DataLoader(
         data, batch_size=None, num_workers=1, prefetch_factor=12, multiprocessing_context="spawn"
@@ -150,7 +151,10 @@ class Making:
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.progress = Progress(**saved["progress"])
-        self.unseen = [*islice(load_batches(self.phones, UNSEEN, seed=2**31), EVALUATION_BATCHES)]
+        self.unseen = [*load_batches(self.phones, UNSEEN, 2**31, EVALUATION_BATCHES)]
+        # One for both stages: torch may fail when a loader is dropped while its process is still at work.
+        self.batches = load_batches(self.phones, SEEN, seed=sum(self.progress.steps))
+        next(self.batches)  # waits for the other process, which takes seconds to start
 
     def save(self) -> None:
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -164,10 +168,8 @@ class Making:
             return
         progress.stage = stage
         saved = evaluated = progress.seconds[stage]
-        batches = load_batches(self.phones, SEEN, seed=sum(progress.steps))
-        next(batches)  # waits for the other process, which takes seconds to start
         start = time.monotonic() - progress.seconds[stage]
-        for batch in batches:
+        for batch in self.batches:
             self._step(batch, stage, min(1, progress.seconds[stage] / budget))
             progress.seconds[stage] = now = time.monotonic() - start
             done = now >= budget

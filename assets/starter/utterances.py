@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from assets.starter.voice import ESPEAK_RATE, Spoken, Voice
 
 BLANK, UNKNOWN = 0, 1  # label ids; blank is also silence
 IGNORED = -100
+BATCH_SECONDS = 60
 FRAME, FIRST_CENTRE = 320, 200  # samples at 16 kHz: a frame every 20 ms, each hears 25 ms
 
 # wordfreq's language -> espeak-ng's voices. In espeak-ng 1.51 "cmn" reads most characters as English letters and
@@ -67,20 +69,23 @@ class Batch:
 
 
 class Utterances(IterableDataset):
-    """Batches without end, each of about `batch_seconds`; equal seeds give equal batches."""
+    """`count` batches, or no end of them, each of about 60 s; equal seeds give equal batches."""
 
     def __init__(
-        self, phones: list[str], voices: tuple[str, ...], seed: int, batch_seconds: float = 60
+        self, phones: list[str], voices: tuple[str, ...], seed: int, count: int | None = None
     ) -> None:
         self.ids = {phone: i for i, phone in enumerate(phones)}
-        self.voices, self.seed, self.batch_seconds = voices, seed, batch_seconds
+        self.voices, self.seed, self.count = voices, seed, count
 
     def __iter__(self) -> Iterator[Batch]:
+        return islice(self._batches(), self.count)
+
+    def _batches(self) -> Iterator[Batch]:
         speaker = Speaker(self.voices, self.seed)
         rng = np.random.default_rng(self.seed)
         while True:
             pool: list[Labelled] = []
-            while sum(len(sound) for sound, _, _ in pool) < 8 * self.batch_seconds * RATE:
+            while sum(len(sound) for sound, _, _ in pool) < 8 * BATCH_SECONDS * RATE:
                 pool.append(self._labelled(speaker.say(), rng))
             pool.sort(key=lambda labelled: len(labelled[0]))  # like lengths together: little padding
             batches = [*self._cut(pool)]
@@ -91,7 +96,7 @@ class Utterances(IterableDataset):
         start = 0
         for end in range(1, len(pool) + 1):
             longest = len(pool[end][0]) if end < len(pool) else np.inf
-            if (end + 1 - start) * longest > self.batch_seconds * RATE:
+            if (end + 1 - start) * longest > BATCH_SECONDS * RATE:
                 yield pool[start:end]
                 start = end
 

@@ -23,7 +23,7 @@ from trainer.ui.status import NOTHING_YET, notes, status_line
 
 LOSS_POINTS = 240  # the plot is some 250 units wide
 EARLIER, NO_EARLIER = "Choose one to look at it again", "None yet"
-BUSY = "One is training already. Stop it, or wait until it has finished."
+BUSY = "You have one under way already. Stop it, or wait until it has finished."
 HUB_MISSING = "This one needs the Hugging Face Hub, which is out of reach. The first two work without."
 _REASONS = {  # by state, and whether there is a model yet
     ("waiting", False): "There is nothing to try until it has trained.",
@@ -85,11 +85,11 @@ def parts(shown: Shown) -> dict[str, Part]:
         "status": ((run_id, *moving), lambda: status_line(view, locale, shown.wait) if run else NOTHING_YET),
         "rates": (
             (run_id, checks, view.best_step, view.max_steps, locale.code),
-            lambda: rate_chart(view.evaluations, view.best_step, view.max_steps, locale, run is None),
+            lambda: rate_chart(view.evaluations, view.best_step, _steps(shown), locale, run is None),
         ),
         "losses": (
             (run_id, len(view.losses), checks, view.max_steps),
-            lambda: loss_chart(view.thinned_losses(LOSS_POINTS), view.evaluations, view.max_steps, run is None),
+            lambda: loss_chart(view.thinned_losses(LOSS_POINTS), view.evaluations, _steps(shown), run is None),
         ),
         "sounds": ((run_id, len(files)), lambda: sounds("clip", [_read(file) for file in files])),
         "table": ((run_id, checks, len(files)), lambda: _table(shown, bool(files))),
@@ -133,6 +133,14 @@ def actions_note(shown: Shown) -> str:
 def clip_files(run: Run) -> list[Path]:
     """The sounds of the fixed clips, by their numbers; [] until the trainer has written them."""
     return sorted((run.folder / "clips").glob("[0-9].wav"))
+
+
+def _steps(shown: Shown) -> int:
+    """Where the axes end: while a run waits, only its recipe knows."""
+    if shown.view.max_steps or shown.run is None:
+        return shown.view.max_steps
+    steps = shown.run.config().get("recipe", {}).get("max_steps", 0)
+    return steps if isinstance(steps, int) else 0
 
 
 def _startable(shown: Shown) -> bool:
