@@ -74,15 +74,11 @@ def new_model(labels: int) -> Wav2Vec2ForCTC:
     return Wav2Vec2ForCTC(config)
 
 
-def load_batches(
-    phones: list[str], voices: tuple[str, ...], seed: int, count: int | None = None
-) -> Iterator[Batch]:
+def load_batches(phones: list[str], voices: tuple[str, ...], seed: int, count: int | None = None) -> Iterator[Batch]:
     """`count` batches, or no end of them, made in a process of its own, a few ahead."""
     data = Utterances(phones, voices, seed, count)
     # "spawn", since libespeak-ng does not survive a fork.
-    loader = DataLoader(
-        data, batch_size=None, num_workers=1, prefetch_factor=12, multiprocessing_context="spawn"
-    )
+    loader = DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=12, multiprocessing_context="spawn")
     return iter(loader)
 
 
@@ -215,9 +211,7 @@ class Making:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes-frames", type=float, default=22, help="of stage 1")
     parser.add_argument("--minutes-ctc", type=float, default=20, help="of stage 2")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where the model is put")

@@ -71,9 +71,7 @@ class Batch:
 class Utterances(IterableDataset):
     """`count` batches, or no end of them, each of about 60 s; equal seeds give equal batches."""
 
-    def __init__(
-        self, phones: list[str], voices: tuple[str, ...], seed: int, count: int | None = None
-    ) -> None:
+    def __init__(self, phones: list[str], voices: tuple[str, ...], seed: int, count: int | None = None) -> None:
         self.ids = {phone: i for i, phone in enumerate(phones)}
         self.voices, self.seed, self.count = voices, seed, count
 

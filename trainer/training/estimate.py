@@ -2,39 +2,39 @@
 
 import functools
 import os
+import shutil
 import time
 
 import numpy as np
 
-from trainer.models.bases import gflop_of
+from trainer.models.bases import training_cost_of
 from trainer.settings import Settings
 from trainer.training.recipe import Recipe
 
-_MATRIX = 128  # small enough to stay on one core and in its cache
-_TRIES = 200
-_PASSES = 3.0  # a training step is a forward pass and a backward pass of twice its work
-_PASSES_FROZEN = 2.2  # without the backward pass through the convolutions
-# The share of a plain matrix product's speed that training reaches, measured with the starter and with a model of
-# wav2vec2-base's shape on two cores.
-_REACHED = 0.35
-_START_SECONDS = 15.0  # loading torch, decoding the clips, the first check
+_MATRIX = 64  # so small that numpy keeps it on one core: on several, other programs disturb the measurement
+_TRIES = 3000
+_GPU_GFLOPS = 5_000.0  # a guess for a small GPU, meant to be too low; not measured
+_START_SECONDS = 12.0  # loading torch, decoding the clips, the first check
 _CLIP_SECONDS = 8.6  # mean length of a MInDS-14 clip
+_WHOLE_FRONT_END = 1.33  # training the convolutions too; measured with wav2vec2-base's shape
+_CHECKPOINTING = 1.18  # computing activations a second time; likewise
 
 
 def estimate_seconds(recipe: Recipe, settings: Settings) -> float:
-    """Seconds from Start to the finished model, within a factor of two or so."""
+    """Seconds from Start to the finished model, within a factor of two or so on a processor."""
     batch = recipe.batch_seconds or (recipe.batch_clips or 1) * _CLIP_SECONDS
     heard = recipe.max_steps * batch * recipe.gradient_accumulation  # seconds of audio
-    passes = _PASSES_FROZEN if recipe.freeze_feature_encoder else _PASSES
-    return _START_SECONDS + heard * gflop_of(recipe.base) * passes / (machine_gflops() * _REACHED)
+    cost = training_cost_of(recipe.base)
+    cost *= 1.0 if recipe.freeze_feature_encoder else _WHOLE_FRONT_END
+    cost *= _CHECKPOINTING if recipe.gradient_checkpointing else 1.0
+    return _START_SECONDS + heard * cost / machine_gflops()
 
 
 @functools.cache
 def machine_gflops() -> float:
-    """Billions of multiplications and additions a second in float32 on all cores; measured once, in some 20 ms.
-
-    On one core and times their number: a product large enough to be shared out would measure what else runs now.
-    """
+    """Billions of float32 operations a second that all cores reach in small products; measured once, in 50 ms."""
+    if shutil.which("nvidia-smi"):
+        return _GPU_GFLOPS
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal((_MATRIX, _MATRIX), dtype=np.float32) for _ in range(2))
     best = float("inf")

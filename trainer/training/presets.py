@@ -17,13 +17,19 @@ class Preset:
     needs_hub: bool = False
 
 
+# Found by trying on two cores, with the practice clips of en-US. Twice the learning rate begins later and ends no
+# better; with masks of 5 % it learns the training clips by heart sooner; batches of 40 s give half as many steps.
 _STARTER = Recipe(
     base="starter",
+    max_steps=1100,
     learning_rate=1e-3,
     head_learning_rate=3e-3,
-    augment=True,
-    schedule="cosine",
     warmup_steps=30,
+    schedule="cosine",
+    batch_seconds=20.0,
+    augment=True,
+    mask_time_prob=0.15,
+    eval_steps=50,
 )
 
 # https://huggingface.co/docs/transformers/tasks/asr, its TrainingArguments to the letter; its fp16 needs a GPU,
@@ -56,7 +62,7 @@ _ROWS = (
         "thorough",
         "Thorough",
         "The same small model, given the time to get as good as it can.",
-        _STARTER.change(preset="thorough", max_steps=1500, warmup_steps=100, eval_steps=100),
+        _STARTER.change(preset="thorough", max_steps=6000, warmup_steps=200, mask_time_prob=0.3, eval_steps=250),
     ),
     Preset(
         "full",
