@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from trainer.errors import UserError
 from trainer.models.loading import Checkpoint, open_base, open_checkpoint, read_notes
 from trainer.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_for
 from trainer.settings import Settings
+from trainer.speech.audio import load_audio
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
 from trainer.training.augmenting import augment
 from trainer.training.batching import LengthBatchSampler
 from trainer.training.clips import ClipDataset, Collator
 from trainer.training.ctc_trainer import CTCTrainer
+from trainer.training.device import choose_device
 from trainer.training.evaluating import Evaluation, evaluate
 from trainer.training.finetune import finetune
 from trainer.training.loss import ctc_loss
@@ -61,7 +64,7 @@ def _first_loss(checkpoint: Checkpoint, folder: Path, accumulation: int) -> floa
         remove_unused_columns=False, save_strategy="no", disable_tqdm=True, learning_rate=1e-9,
     )  # fmt: skip
     dataset = ClipDataset(_examples(["abcd"] * 4), checkpoint)
-    trainer = CTCTrainer(checkpoint, recipe, arguments, dataset, dataset, check_model=_unused)
+    trainer = CTCTrainer(checkpoint, recipe, choose_device("fp32"), arguments, dataset, dataset, check_model=_unused)
     trainer.train()
     return float(next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry))
 
@@ -247,8 +250,19 @@ def test_augmented_speech_stays_speech() -> None:
     for _ in range(20):
         changed = augment(waveform, shortest=100)
         assert changed.dtype == np.float32 and np.isfinite(changed).all()
-        assert len(waveform) / 1.11 < len(changed) < len(waveform) / 0.89
+        assert len(waveform) / 1.21 < len(changed) < len(waveform) / 0.84
         assert np.abs(changed).max() < 1
         lengths.add(len(changed))
     assert len(lengths) > 10
     assert len(augment(waveform, shortest=len(waveform))) >= len(waveform) - 1
+
+
+def test_what_is_told_is_what_the_saved_model_does(tmp_path: Path) -> None:
+    recipe = _recipe(tmp_path, TEXTS, precision="bf16")
+    events, places = _finetune(recipe, tmp_path)
+    told = [event for event in events if event["event"] == "evaluated"][-1]
+    files = [tmp_path / "data" / f"{number}.wav" for number in range(4, 8)]  # those of the test split
+    samples = [np.round(load_audio(file).samples * 32767).astype(np.int16) for file in files]
+    examples = [replace(example, samples=sound) for example, sound in zip(_examples(TEXTS), samples, strict=True)]
+    saved = evaluate(open_checkpoint(places.model), examples, EN)
+    assert saved.loss == pytest.approx(told["loss"], rel=1e-5)  # in bf16 it is off by 1e-3 or more

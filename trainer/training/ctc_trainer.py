@@ -11,6 +11,7 @@ from trainer.models.loading import Checkpoint
 from trainer.speech.audio import SAMPLE_RATE
 from trainer.training.batching import LengthBatchSampler
 from trainer.training.clips import Batch, ClipDataset, Collator
+from trainer.training.device import Device
 from trainer.training.evaluating import Evaluation
 from trainer.training.loss import ctc_loss
 from trainer.training.recipe import Recipe
@@ -23,6 +24,7 @@ class CTCTrainer(Trainer):
         self,
         checkpoint: Checkpoint,
         recipe: Recipe,
+        device: Device,
         args: TrainingArguments,
         train_dataset: ClipDataset,
         eval_dataset: ClipDataset,
@@ -39,6 +41,7 @@ class CTCTrainer(Trainer):
         )
         self._checkpoint = checkpoint
         self._recipe = recipe
+        self._in_bf16 = device.precision == "bf16"
         self._check_model = check_model
         self._lengths = [example.seconds for example in train_dataset.examples]
         self.audio_seconds = 0.0  # heard so far, for the speed shown
@@ -63,7 +66,10 @@ class CTCTrainer(Trainer):
         inputs = dict(inputs)
         labels, lengths = inputs.pop("labels"), inputs.pop("lengths")
         self.audio_seconds += float(lengths.sum()) / SAMPLE_RATE
-        outputs = model(**inputs)
+        # Here rather than by TrainingArguments(bf16=True), which wraps the model's forward for good: evaluations would
+        # run in bf16 too, and tell other figures than the saved model gives.
+        with torch.autocast(labels.device.type, torch.bfloat16, enabled=self._in_bf16):
+            outputs = model(**inputs)
         frames = torch.tensor([self._checkpoint.frames(int(length)) for length in lengths], device=labels.device)
         loss = ctc_loss(outputs.logits, frames, labels, self._checkpoint.vocabulary.blank)
         return (loss, outputs) if return_outputs else loss

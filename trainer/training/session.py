@@ -88,6 +88,7 @@ class Session:
         trainer = CTCTrainer(
             self.checkpoint,
             self.recipe,
+            device,
             _arguments(self.recipe, device, self.places.checkpoints),
             ClipDataset(self.dataset.train, self.checkpoint, augmented=self.recipe.augment),
             ClipDataset(self.dataset.test, self.checkpoint),
@@ -201,7 +202,6 @@ def _arguments(recipe: Recipe, device: Device, folder: Path) -> TrainingArgument
         lr_scheduler_type=schedules[recipe.schedule],
         gradient_accumulation_steps=recipe.gradient_accumulation,
         activation_checkpointing=recipe.gradient_checkpointing,
-        bf16=device.precision == "bf16",
         fp16=device.precision == "fp16",
         use_cpu=device.name == "cpu",
         eval_strategy="steps",
