@@ -15,6 +15,7 @@ from trainer.speech.audio import to_wav
 from trainer.speech.dataset import Preparation, SpeechDataset, choose, split_clips
 from trainer.speech.locales import Locale, locale_of
 from trainer.speech.sources import Source, open_source
+from trainer.training.augmenting import SPEEDS
 from trainer.training.recipe import Recipe
 from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
 from trainer.training.stopping import StopSignal
@@ -87,7 +88,7 @@ def _overrides(recipe: Recipe, base: Path, dataset: SpeechDataset) -> dict[str, 
     config = read_config(base)
     shortest = min(output_frames(config, len(example.samples)) for example in dataset.train)
     if recipe.augment:
-        shortest = int(shortest / 1.1) - 1  # spoken faster
+        shortest = int(shortest / SPEEDS[1]) - 1  # spoken faster
     span = min(config.get("mask_time_length", 10), shortest - 1)
     values: dict[str, Any] = {
         "mask_time_length": max(1, span),

@@ -21,7 +21,7 @@ class Preset:
 # better; with masks of 5 % it learns the training clips by heart sooner; batches of 40 s give half as many steps.
 _STARTER = Recipe(
     base="starter",
-    max_steps=1100,
+    max_steps=960,
     learning_rate=1e-3,
     head_learning_rate=3e-3,
     warmup_steps=30,
@@ -29,7 +29,7 @@ _STARTER = Recipe(
     batch_seconds=20.0,
     augment=True,
     mask_time_prob=0.15,
-    eval_steps=50,
+    eval_steps=80,
 )
 
 # https://huggingface.co/docs/transformers/tasks/asr, its TrainingArguments to the letter; its fp16 needs a GPU,

@@ -55,7 +55,7 @@ class Recipe:
     gradient_accumulation: int = 1
     gradient_checkpointing: bool = False
     freeze_feature_encoder: bool = True
-    augment: bool = False  # speed ±10 % and noise, anew in every epoch
+    augment: bool = False  # speed, tone and noise, drawn anew in every epoch
     mask_time_prob: float | None = 0.05  # SpecAugment: share of frames hidden in training; None: the base's own
     dropout: float | None = 0.0  # None: the base's own; on a CPU it costs some 20 % of a step of a small model
     adam_beta2: float = 0.98  # as fairseq fine-tunes; AdamW's default is 0.999
