@@ -30,6 +30,7 @@ _STARTER = Recipe(
     augment=True,
     mask_time_prob=0.15,
     eval_steps=80,
+    logging_steps=5,
 )
 
 # https://huggingface.co/docs/transformers/tasks/asr, its TrainingArguments to the letter; its fp16 needs a GPU,

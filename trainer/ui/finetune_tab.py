@@ -15,7 +15,7 @@ from trainer.ui.panel import Panel, build_panel
 from trainer.ui.run_handlers import RunHandlers, Visit
 from trainer.ui.watching import Watch, nothing_yet
 
-SECONDS_BETWEEN_POLLS = 1.0
+SECONDS_BETWEEN_POLLS = 2.0  # drawing takes a third of a core from the training at 1 s
 SECONDS_BETWEEN_POLLS_ON_SPACE = 2.5  # many visitors share one process there
 LOOKS_AT_ONCE = 4  # downloads for previews and questions to the Hub, of all visitors together
 
