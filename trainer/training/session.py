@@ -22,6 +22,7 @@ from trainer.training.recipe import Recipe
 from trainer.training.stopping import StopRequested, StopSignal
 
 SHOWN_CLIPS = 5  # fixed test clips whose guesses a person can watch getting better
+FEWEST_POINTS = 50  # of the loss curve, where the run has as many steps
 SECONDS_BETWEEN_TELLS = 0.5  # of progress inside a phase
 
 Outcome = Literal["finished", "stopped"]
@@ -207,7 +208,8 @@ def _arguments(recipe: Recipe, device: Device, folder: Path) -> TrainingArgument
         eval_strategy="steps",
         eval_steps=recipe.eval_steps,
         eval_on_start=True,
-        logging_steps=recipe.logging_steps,
+        # A run of a few steps shall have a curve too.
+        logging_steps=max(1, min(recipe.logging_steps, recipe.max_steps // FEWEST_POINTS)),
         logging_nan_inf_filter=False,  # its default hides NaN from the plot
         save_strategy="no",  # the best model is saved by the session, whole
         seed=recipe.seed,
