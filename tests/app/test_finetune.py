@@ -54,7 +54,7 @@ def wait_for_training(page: Page) -> None:
 def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int) -> None:
     visitor = visit(width)
     page = visitor.open(app.url)
-    start(page, steps=8)
+    start(page, steps=80)
     expect(page.locator("#status .bar")).to_be_visible()
     wait_for_training(page)
     first = page.evaluate(CURVE)
