@@ -1,40 +1,27 @@
-"""Endless labelled speech: random words in twelve languages, said by many voices, heard over many lines."""
+"""Endless labelled speech: sentences in twelve languages, said by many voices, heard over many lines."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
-import wordfreq
 from torch.utils.data import IterableDataset
 
+from assets.starter.sentences import LANGUAGES, Language, draw_language, draw_sentence
 from assets.starter.telephone import RATE, Random, record
 from assets.starter.voice import ESPEAK_RATE, Spoken, Voice
 
-BLANK, UNKNOWN = 0, 1  # label ids; blank is also silence
+BLANK, UNKNOWN = 0, 1  # phone ids; blank is also silence. Among the letters 0 is the blank too
 IGNORED = -100
 BATCH_SECONDS = 60
-FRAME, FIRST_CENTRE = 320, 200  # samples at 16 kHz: a frame every 20 ms, each hears 25 ms
-
-# wordfreq's language -> espeak-ng's voices. In espeak-ng 1.51 "cmn" reads most characters as English letters and
-# digits ("qian two"); "cmn-latn-pinyin" reads the same characters as Mandarin.
-LANGUAGES = {
-    "cs": ("cs",),
-    "de": ("de",),
-    "en": ("en-us", "en-us", "en-us-nyc", "en", "en-gb-x-rp", "en-gb-scotland", "en-029"),
-    "es": ("es", "es-419"),
-    "fr": ("fr", "fr-be", "fr-ch"),
-    "it": ("it",),
-    "ko": ("ko",),
-    "nl": ("nl",),
-    "pl": ("pl",),
-    "pt": ("pt", "pt-br"),
-    "ru": ("ru",),
-    "zh": ("cmn-latn-pinyin",),
-}
-WORDS = 10_000  # most frequent of each language
+FRAME, FIRST_CENTRE = 480, 345  # samples at 16 kHz: a frame every 30 ms, each hears 43 ms (make.py's convolutions)
+# Batches have one of these lengths, in samples: for every new shape a CPU's kernels are made anew, which takes longer
+# than a step. 12 % apart, to waste little on padding.
+GRID = [int(RATE * 1.12**power) for power in range(24)]  # 1 to 13.6 s
+OTHERS_SHARE = 0.12  # of utterances are by other synthesizers, where there are any
 
 # espeak-ng's voice variants: those pretraining hears (libespeak-ng 1.51 crashes when Annie, Demonic or rob speak
 # Mandarin at a low pitch),
@@ -52,122 +39,168 @@ UNSEEN = ("f2", "m3")
 SEEN = tuple(SEEN_NAMES.split())
 assert not set(SEEN) & {*RESERVED, *UNSEEN}
 
-Labelled = tuple[np.ndarray, np.ndarray, np.ndarray]  # samples, a label for each frame, the labels in order
+
+@dataclass(frozen=True)
+class Labelled:
+    """One utterance. `frames` is all -100 where nobody knows when each phone was said."""
+
+    sound: np.ndarray  # (T,) float32, 16 kHz, zero mean and unit variance
+    frames: np.ndarray  # (F,) a phone for each frame
+    phones: np.ndarray  # (P,) the phones in order
+    letters: np.ndarray  # (L,) the labels of the text
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B utterances of like length, T samples, F frames, L phones; shorter ones are padded at their end."""
+    """B utterances of like length, T samples, F frames; shorter ones are padded at their end."""
 
-    sounds: torch.Tensor  # (B, T) float32, 16 kHz, zero mean and unit variance, padded with 0
-    frames: torch.Tensor  # (B, F) int64, a label for each frame, padded with -100
-    phones: torch.Tensor  # (B, L) int64, the utterance's labels in order, padded with -100
+    sounds: torch.Tensor  # (B, T) float32, padded with 0
+    lengths: torch.Tensor  # (B,) samples of each
+    frames: torch.Tensor  # (B, F) int64, padded with -100
+    phones: torch.Tensor  # (B, P) int64, padded with -100
+    letters: torch.Tensor  # (B, L) int64, padded with -100
 
     @property
     def seconds(self) -> float:
-        return self.sounds.numel() / RATE
+        return float(self.lengths.sum()) / RATE
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The names of all phones and of all letters; a name's place in its list is its id."""
+
+    phones: list[str]
+    letters: list[str]
 
 
 class Utterances(IterableDataset):
-    """`count` batches, or no end of them, each of about 60 s; equal seeds give equal batches."""
+    """`count` batches, or no end of them, each of about 60 s; equal seeds give equal batches.
 
-    def __init__(self, phones: list[str], voices: tuple[str, ...], seed: int, count: int | None = None) -> None:
-        self.ids = {phone: i for i, phone in enumerate(phones)}
-        self.voices, self.seed, self.count = voices, seed, count
+    `others`: a folder made by `other_voices`, or None.
+    """
+
+    def __init__(
+        self, labels: Labels, voices: tuple[str, ...], seed: int, count: int | None = None, others: Path | None = None
+    ) -> None:
+        self.phones = {name: i for i, name in enumerate(labels.phones)}
+        self.letters = {name: i for i, name in enumerate(labels.letters)}
+        self.voices, self.seed, self.count, self.others = voices, seed, count, others
 
     def __iter__(self) -> Iterator[Batch]:
         return islice(self._batches(), self.count)
 
     def _batches(self) -> Iterator[Batch]:
-        speaker = Speaker(self.voices, self.seed)
+        speaker, others = Speaker(self.voices, self.seed), Others(self.others)
         rng = np.random.default_rng(self.seed)
+        waiting: list[list[Labelled]] = [[] for _ in GRID]
         while True:
-            pool: list[Labelled] = []
-            while sum(len(sound) for sound, _, _ in pool) < 8 * BATCH_SECONDS * RATE:
-                pool.append(self._labelled(speaker.say(), rng))
-            pool.sort(key=lambda labelled: len(labelled[0]))  # like lengths together: little padding
-            batches = [*self._cut(pool)]
-            for i in rng.permutation(len(batches)):
-                yield Batch(*map(_stack, zip(*batches[i], strict=True), (0, IGNORED, IGNORED)))
+            by_others = bool(others.clips) and rng.random() < OTHERS_SHARE
+            labelled = self._heard_others(others, speaker, rng) if by_others else self._heard(speaker, rng)
+            place = int(np.searchsorted(GRID, len(labelled.sound)))
+            if place == len(GRID) or len(labelled.frames) <= len(labelled.letters):
+                continue
+            alike = waiting[place]
+            alike.append(labelled)
+            if len(alike) == BATCH_SECONDS * RATE // GRID[place]:
+                yield _stack(alike, GRID[place])
+                waiting[place] = []
 
-    def _cut(self, pool: list[Labelled]) -> Iterator[list[Labelled]]:
-        start = 0
-        for end in range(1, len(pool) + 1):
-            longest = len(pool[end][0]) if end < len(pool) else np.inf
-            if (end + 1 - start) * longest > BATCH_SECONDS * RATE:
-                yield pool[start:end]
-                start = end
-
-    def _labelled(self, spoken: Spoken, rng: Random) -> Labelled:
-        """The utterance as recorded."""
+    def _heard(self, speaker: "Speaker", rng: Random) -> Labelled:
+        """An utterance of espeak-ng's as recorded."""
+        language, text, spoken = speaker.say()
         before, after = rng.uniform(0, 0.4, 2)  # seconds of the room alone
         silences = [np.zeros(int(s * ESPEAK_RATE), np.float32) for s in (before, after)]
-        rate = ESPEAK_RATE * rng.uniform(0.9, 1.1)  # a longer or shorter vocal tract
+        rate = ESPEAK_RATE * rng.uniform(0.87, 1.15)  # a longer or shorter vocal tract
         sound = record(np.concatenate([silences[0], spoken.samples, silences[1]]), rate, rng)
-        labels = [self.ids.get(name, UNKNOWN) if name else BLANK for _, name in spoken.phones]
+        phones = self._phone_ids(spoken)
         starts = (np.array([time for time, _ in spoken.phones]) + before) * ESPEAK_RATE / rate * RATE
-        centres = np.arange((len(sound) - 400) // FRAME + 1) * FRAME + FIRST_CENTRE
-        frames = np.array([BLANK, *labels])[np.searchsorted(starts, centres, side="right")]
-        return sound, frames, np.array([label for label in labels if label != BLANK])
+        centres = np.arange((len(sound) - 2 * FIRST_CENTRE) // FRAME + 1) * FRAME + FIRST_CENTRE
+        frames = np.array([BLANK, *phones])[np.searchsorted(starts, centres, side="right")]
+        return Labelled(sound, frames, phones[phones != BLANK], self._letter_ids(language, text))
+
+    def _heard_others(self, others: "Others", speaker: "Speaker", rng: Random) -> Labelled:
+        """An utterance by another synthesizer, whose phones are taken from what espeak-ng would say."""
+        language, text, samples = others.draw(rng)
+        sound = record(samples, RATE * rng.uniform(0.87, 1.15), rng)
+        phones = self._phone_ids(speaker.voice.say(text, language.accents[0], "m1"))
+        frames = np.full((len(sound) - 2 * FIRST_CENTRE) // FRAME + 1, IGNORED)
+        return Labelled(sound, frames, phones[phones != BLANK], self._letter_ids(language, text))
+
+    def _phone_ids(self, spoken: Spoken) -> np.ndarray:
+        return np.array([self.phones.get(name, UNKNOWN) if name else BLANK for _, name in spoken.phones])
+
+    def _letter_ids(self, language: Language, text: str) -> np.ndarray:
+        return np.array([self.letters[unit] for unit in language.units(text)])
 
 
 class Speaker:
-    """Says random sentences of 2 to 14 words; `voices` are espeak-ng's variants."""
+    """Says random sentences with espeak-ng; `voices` are its variants."""
 
     def __init__(self, voices: tuple[str, ...], seed: int) -> None:
         self.voice, self.voices = Voice(), voices
         self.rng = np.random.default_rng([seed, 1])
-        self.words = {language: _words(language) for language in LANGUAGES}
 
-    def say(self, language: str = "") -> Spoken:
-        """One utterance in `language`, or in any; never one in which espeak-ng fell into another."""
+    def say(self, language: Language | None = None) -> tuple[Language, str, Spoken]:
+        """A sentence and its sound, in `language` or in any; never one in which espeak-ng fell into another."""
         rng = self.rng
         while True:
-            chosen = language or str(rng.choice([*LANGUAGES]))
-            accent = str(rng.choice(LANGUAGES[chosen]))
-            words = self.words[chosen]
-            sentence = [words[i] for i in rng.integers(len(words), size=rng.integers(2, 15))]
-            sentence = [self._number() if rng.random() < 0.04 else word for word in sentence]
-            text = "".join(word + (", " if rng.random() < 0.1 else " ") for word in sentence)
+            chosen = language or draw_language(rng)
+            text = draw_sentence(chosen, rng)
             spoken = self.voice.say(
-                text,
-                accent,
+                chosen.spoken(text),
+                str(rng.choice(chosen.accents)),
                 str(rng.choice(self.voices)),
                 rate=int(rng.integers(110, 230)),
                 pitch=int(rng.integers(10, 90)),
                 range=int(rng.integers(20, 90)),
             )
-            if spoken.phones and not _switched(spoken):
-                return spoken
-            for word in {*sentence} & {*words}:  # so that the same word does not spoil another sentence
-                if _switched(self.voice.say(word, accent, "m1")):
-                    words.remove(word)
+            # It marks another language by "(en)" among the phones.
+            if spoken.phones and not any(name.startswith("(") for _, name in spoken.phones):
+                return chosen, text, spoken
 
-    def _number(self) -> str:
-        """Of one to four digits, each as likely."""
-        return str(self.rng.integers(10 ** self.rng.integers(1, 5)))
+
+class Others:
+    """What other synthesizers said, all in memory; empty without a folder."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.clips: list[tuple[Language, str, np.ndarray]] = []
+        for file in sorted(folder.glob("*.npz")) if folder else ():
+            language = LANGUAGES[file.stem.split("-")[0]]
+            saved = np.load(file)
+            clips = np.split(saved["samples"], saved["ends"][:-1])
+            self.clips += [(language, str(text), clip) for text, clip in zip(saved["texts"], clips, strict=True)]
+
+    def draw(self, rng: Random) -> tuple[Language, str, np.ndarray]:
+        """Language, text and float32 samples at 16 kHz."""
+        language, text, samples = self.clips[rng.integers(len(self.clips))]
+        return language, text, samples.astype(np.float32) / 32_768
 
 
 def list_phones(seed: int = 0, utterances: int = 200, at_least: int = 20) -> list[str]:
     """Blank, unknown, then each phone heard `at_least` times in so many utterances of each language."""
     speaker = Speaker(SEEN, seed)
     heard: Counter[str] = Counter()
-    for language in LANGUAGES:
+    for language in LANGUAGES.values():
         for _ in range(utterances):
-            heard.update(name for _, name in speaker.say(language).phones)
+            heard.update(name for _, name in speaker.say(language)[2].phones)
     return ["<blank>", "<unk>", *sorted(name for name, count in heard.items() if name and count >= at_least)]
 
 
-def _words(language: str) -> list[str]:
-    words = [word for word in wordfreq.top_n_list(language, WORDS) if word.isalpha()]
-    return [word for word in words if not word.isascii()] if language in {"ko", "ru", "zh"} else words
+def _stack(rows: list[Labelled], samples: int) -> Batch:
+    def pad(arrays: list[np.ndarray], padding: float) -> torch.Tensor:
+        tensors = [torch.from_numpy(array) for array in arrays]
+        return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=padding)
 
-
-def _switched(spoken: Spoken) -> bool:
-    """Whether espeak-ng read a part as another language: it marks that by "(en)" among the phones."""
-    return any(name.startswith("(") for _, name in spoken.phones)
-
-
-def _stack(rows: tuple[np.ndarray, ...], padding: float) -> torch.Tensor:
-    tensors = [torch.from_numpy(row) for row in rows]
-    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=padding)
+    sounds = torch.zeros(len(rows), samples)
+    for row, place in zip(rows, sounds, strict=True):
+        place[: len(row.sound)] = torch.from_numpy(row.sound)
+    frames = torch.full((len(rows), (samples - 2 * FIRST_CENTRE) // FRAME + 1), IGNORED)
+    for row, place in zip(rows, frames, strict=True):
+        place[: len(row.frames)] = torch.from_numpy(row.frames)
+    return Batch(
+        sounds,
+        torch.tensor([len(row.sound) for row in rows]),
+        frames,
+        pad([row.phones for row in rows], IGNORED),
+        pad([row.letters for row in rows], IGNORED),
+    )

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from trainer.speech.audio import load_audio
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
 from trainer.training.augmenting import augment
-from trainer.training.batching import LengthBatchSampler
+from trainer.training.batching import LengthBatchSampler, padded_length
 from trainer.training.clips import ClipDataset, Collator
 from trainer.training.ctc_trainer import CTCTrainer
 from trainer.training.device import choose_device
-from trainer.training.evaluating import Evaluation, evaluate
+from trainer.training.evaluating import Evaluation, evaluate, hear
 from trainer.training.finetune import finetune
 from trainer.training.loss import ctc_loss
 from trainer.training.recipe import Recipe
@@ -97,13 +98,18 @@ def test_a_clip_is_heard_alike_alone_and_among_others(checkpoint: Checkpoint) ->
     )
 
 
-def test_models_with_group_norm_get_no_mask_and_the_others_do(checkpoint: Checkpoint) -> None:
+def test_a_batch_is_heard_as_each_clip_alone(checkpoint: Checkpoint) -> None:
     dataset = ClipDataset(_examples(TEXTS), checkpoint)
     batch = Collator(checkpoint)([dataset[index] for index in range(4)])
-    assert ("attention_mask" in batch) == (checkpoint.config["feat_extract_norm"] == "layer")
-    assert batch["input_values"].shape == (4, max(len(example.samples) for example in dataset.examples))
     assert batch["lengths"].tolist() == [len(example.samples) for example in dataset.examples]
     assert (batch["labels"] == -100).sum() == sum(12 - len(text) for text in TEXTS)
+    assert batch["input_values"].shape[1] > max(batch["lengths"])
+    checkpoint.model.eval()
+    with torch.no_grad(), checkpoint.clip_lengths(batch["lengths"]):
+        logits = checkpoint.model(batch["input_values"], batch["attention_mask"]).logits
+    for row, example in zip(logits, dataset.examples, strict=True):
+        alone = hear(checkpoint, example.waveform())
+        torch.testing.assert_close(row[: len(alone)], alone, atol=1e-4, rtol=0)
 
 
 def test_each_clip_is_normalised_by_itself(checkpoint: Checkpoint) -> None:
@@ -121,7 +127,7 @@ def test_batches_are_of_like_length_and_hear_every_clip() -> None:
     assert len(stream) == 3 * len(sampler)
     assert all(max(lengths[i] for i in batch) * len(batch) <= 60 for batch in stream)
     heard = [index for batch in stream for index in batch]
-    assert set(heard[:500]) == set(range(500))
+    assert {Counter(heard)[index] for index in range(500)} <= {2, 3}  # what fills no batch waits for the next epoch
     padding = sum(max(lengths[i] for i in batch) * len(batch) - sum(lengths[i] for i in batch) for batch in stream)
     assert padding / sum(lengths[i] for i in heard) < 0.15  # batches drawn at random waste some 0.5
     again = LengthBatchSampler(lengths, 60.0, None, seed=1)
@@ -131,8 +137,18 @@ def test_batches_are_of_like_length_and_hear_every_clip() -> None:
 
 def test_batches_by_clips_and_clips_longer_than_a_batch() -> None:
     sampler = LengthBatchSampler([5.0] * 20, None, 8, seed=0)
-    assert sorted(map(len, sampler)) == [4, 8, 8]
+    stream = [batch for _ in range(5) for batch in sampler]
+    assert [len(batch) for batch in stream] == [8] * 10
+    assert Counter(index for batch in stream for index in batch) == dict.fromkeys(range(20), 4)
     assert list(map(len, LengthBatchSampler([30.0] * 4, 10.0, None, seed=0))) == [1] * 4
+
+
+def test_batches_have_few_shapes() -> None:
+    lengths = np.random.default_rng(0).uniform(1, 12, 800)
+    sampler = LengthBatchSampler(list(lengths), 60.0, None, seed=1)
+    shapes = {(len(batch), padded_length(int(16_000 * max(lengths[batch])))) for _ in range(10) for batch in sampler}
+    assert len(shapes) < 60
+    assert all(length <= padded_length(length) <= 1.12 * length for length in range(8_000, 200_000, 777))
 
 
 def test_the_saved_tokenizer_adds_no_labels(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers.utils import logging
 
 from trainer.errors import UserError
 from trainer.models.architectures import output_frames, read_config
+from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
 
@@ -35,6 +37,10 @@ class Checkpoint:
     def frames(self, samples: int) -> int:
         """CTC frames for so many samples."""
         return output_frames(self.config, samples)
+
+    def clip_lengths(self, samples: torch.Tensor) -> AbstractContextManager[None]:
+        """Inside, a padded batch whose clips have so many samples is heard as if each were alone."""
+        return clip_lengths(self.model, samples, self.config["conv_kernel"][0], self.config["conv_stride"][0])
 
     def freeze_front_end(self) -> None:
         """Leave the convolutions as they were pretrained: they cost a third of a step and rarely gain from it."""
@@ -101,6 +107,7 @@ def open_base(folder: Path, vocabulary: Vocabulary, overrides: dict[str, Any], k
         # A head that fits by chance was still trained for other labels.
         torch.nn.init.normal_(model.lm_head.weight, std=model.config.initializer_range)
         torch.nn.init.zeros_(model.lm_head.bias)
+    ignore_padding(model)
     # Upstream issue 47688: every CTC forward takes **kwargs, so the Trainer believes that the loss is divided by
     # the batch's items already, and gradient accumulation multiplies it.
     setattr(model, "accepts_loss_kwargs", False)  # noqa: B010  # a plain assignment is taken for a submodule

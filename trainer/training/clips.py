@@ -11,6 +11,7 @@ from trainer.models.loading import Checkpoint
 from trainer.speech.audio import SAMPLE_RATE
 from trainer.speech.dataset import Example, frames_needed
 from trainer.training.augmenting import augment
+from trainer.training.batching import padded_length
 
 Batch = dict[str, torch.Tensor]
 
@@ -49,7 +50,9 @@ class ClipDataset(Dataset[Item]):
 
 
 class Collator:
-    """Pads a batch: `input_values` (clips, samples), `lengths` in samples, `labels` padded with -100.
+    """Pads a batch: `input_values` and `attention_mask` (clips, samples), `lengths` in samples, `labels` with -100.
+
+    Every model gets a mask, also those that are used without one: see `models.padding`.
 
     Labels are padded here, not by the tokenizer: an id that means padding and blank at once cannot be told apart
     from a label later.
@@ -65,8 +68,15 @@ class Collator:
         variance over the padding too, so that a short clip beside a long one comes out too loud.
         """
         clips = [self._extractor(item["waveform"], sampling_rate=SAMPLE_RATE).input_values[0] for item in items]
-        batch: Batch = dict(self._extractor.pad({"input_values": clips}, padding=True, return_tensors="pt"))
-        batch["lengths"] = torch.tensor([len(item["waveform"]) for item in items])
+        lengths = [len(item["waveform"]) for item in items]
+        padded = self._extractor.pad(
+            {"input_values": clips},
+            padding="max_length",
+            max_length=padded_length(max(lengths)),
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        batch: Batch = {**padded, "lengths": torch.tensor(lengths)}
         labels = [torch.tensor(item["labels"], dtype=torch.long) for item in items]
         batch["labels"] = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
         return batch

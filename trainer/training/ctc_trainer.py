@@ -68,7 +68,8 @@ class CTCTrainer(Trainer):
         self.audio_seconds += float(lengths.sum()) / SAMPLE_RATE
         # Here rather than by TrainingArguments(bf16=True), which wraps the model's forward for good: evaluations would
         # run in bf16 too, and tell other figures than the saved model gives.
-        with torch.autocast(labels.device.type, torch.bfloat16, enabled=self._in_bf16):
+        bf16 = torch.autocast(labels.device.type, torch.bfloat16, enabled=self._in_bf16)
+        with bf16, self._checkpoint.clip_lengths(lengths):
             outputs = model(**inputs)
         frames = torch.tensor([self._checkpoint.frames(int(length)) for length in lengths], device=labels.device)
         loss = ctc_loss(outputs.logits, frames, labels, self._checkpoint.vocabulary.blank)
