@@ -22,6 +22,7 @@ from trainer.models.vocabulary import Vocabulary, read_vocabulary
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
+BLANK_BIAS = 2.0  # logit; those of a new head's other labels are within 1 of 0
 NOTES = "voicetune.json"  # what we know of a model that its config has no place for: locale, base, error rates
 
 
@@ -88,10 +89,13 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(model, feature_extractor_for(folder, config), vocabulary, config)
 
 
-def open_base(folder: Path, vocabulary: Vocabulary, overrides: dict[str, Any], keep_head: bool) -> Checkpoint:
+def open_base(
+    folder: Path, vocabulary: Vocabulary, overrides: dict[str, Any], keep_head: bool, attention: str | None = None
+) -> Checkpoint:
     """A base to train: with its own head, or with a new one of the vocabulary's size.
 
-    `overrides` are config values (dropouts, SpecAugment). Raises UserError where the checkpoint is unusable.
+    `overrides` are config values (dropouts, SpecAugment); `attention` is "eager", "sdpa", …, or None for the
+    library's choice. Raises UserError where the checkpoint is unusable.
     """
     config = read_config(folder)
     settings: dict[str, Any] = {
@@ -102,11 +106,14 @@ def open_base(folder: Path, vocabulary: Vocabulary, overrides: dict[str, Any], k
     }
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
-    model, _ = _load(folder, settings)
+    model, _ = _load(folder, settings, attention)
     if not keep_head:
         # A head that fits by chance was still trained for other labels.
         torch.nn.init.normal_(model.lm_head.weight, std=model.config.initializer_range)
         torch.nn.init.zeros_(model.lm_head.bias)
+        # It begins in silence, as every CTC model does after some steps: before training, exactly all words are wrong.
+        with torch.no_grad():
+            model.lm_head.bias[vocabulary.blank] = BLANK_BIAS
     ignore_padding(model)
     # Upstream issue 47688: every CTC forward takes **kwargs, so the Trainer believes that the loss is divided by
     # the batch's items already, and gradient accumulation multiplies it.
@@ -114,7 +121,7 @@ def open_base(folder: Path, vocabulary: Vocabulary, overrides: dict[str, Any], k
     return Checkpoint(model, feature_extractor_for(folder, config), vocabulary, config)
 
 
-def _load(folder: Path, settings: dict[str, Any]) -> tuple[PreTrainedModel, set[str]]:
+def _load(folder: Path, settings: dict[str, Any], attention: str | None = None) -> tuple[PreTrainedModel, set[str]]:
     """The model, and the names of weights that the files do not hold."""
     try:
         model, info = AutoModelForCTC.from_pretrained(
@@ -125,6 +132,7 @@ def _load(folder: Path, settings: dict[str, Any]) -> tuple[PreTrainedModel, set[
             local_files_only=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
+            attn_implementation=attention,
             **settings,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

@@ -25,7 +25,7 @@ class OwnFramesNorm(nn.GroupNorm):
         values = input.float() * own[:, None]
         count = self.frames[:, None].clamp(min=1)
         mean = values.sum(-1) / count
-        variance = (torch.einsum("bct,bct->bc", values, values) / count - mean.square()).clamp(min=0)
+        variance = (torch.linalg.vector_norm(values, dim=-1).square() / count - mean.square()).clamp(min=0)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul((self.bias - mean * scale)[..., None], values, scale[..., None]).to(input.dtype)
 

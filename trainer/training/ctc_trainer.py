@@ -92,6 +92,6 @@ class CTCTrainer(Trainer):
         body = [weight for name, weight in named if not name.startswith("lm_head")]
         groups: list[dict[str, Any]] = [{"params": body}, {"params": head, "lr": self._recipe.head_learning_rate}]
         self.optimizer = torch.optim.AdamW(
-            groups, lr=self.args.learning_rate, betas=(0.9, self.args.adam_beta2), weight_decay=0.0
+            groups, lr=self.args.learning_rate, betas=(0.9, self.args.adam_beta2), weight_decay=0.0, fused=True
         )
         return self.optimizer

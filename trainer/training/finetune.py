@@ -16,6 +16,7 @@ from trainer.speech.dataset import Preparation, SpeechDataset, choose, split_cli
 from trainer.speech.locales import Locale, locale_of
 from trainer.speech.sources import Source, open_source
 from trainer.training.augmenting import SPEEDS
+from trainer.training.device import choose_device
 from trainer.training.recipe import Recipe
 from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
 from trainer.training.stopping import StopSignal
@@ -33,9 +34,11 @@ def finetune(recipe: Recipe, settings: Settings, places: Places, tell: Tell, sto
         base = folder_of(recipe.base)
         source = open_source(recipe.data, locale, settings)
         dataset, vocabulary, keep_head = _prepare(recipe, settings, locale, base, source, tell, stop)
-        checkpoint = open_base(base, vocabulary, _overrides(recipe, base, dataset), keep_head)
+        device = choose_device(recipe.precision)
+        overrides = _overrides(recipe, base, dataset)
+        checkpoint = open_base(base, vocabulary, overrides, keep_head, device.attention)
     _save_shown_clips(dataset, places.clips)
-    session = Session(recipe, places, tell, stop, checkpoint, dataset, locale)
+    session = Session(recipe, device, places, tell, stop, checkpoint, dataset, locale)
     return session.run()
 
 

@@ -16,7 +16,7 @@ from trainer.speech.dataset import SpeechDataset
 from trainer.speech.locales import Locale
 from trainer.training.clips import ClipDataset
 from trainer.training.ctc_trainer import CTCTrainer
-from trainer.training.device import Device, choose_device
+from trainer.training.device import Device
 from trainer.training.evaluating import Evaluation, evaluate
 from trainer.training.recipe import Recipe
 from trainer.training.stopping import StopRequested, StopSignal
@@ -68,6 +68,7 @@ class Session:
     def __init__(
         self,
         recipe: Recipe,
+        device: Device,
         places: Places,
         tell: Tell,
         stop: StopSignal,
@@ -75,7 +76,7 @@ class Session:
         dataset: SpeechDataset,
         locale: Locale,
     ) -> None:
-        self.recipe, self.places, self.tell, self.stop = recipe, places, tell, stop
+        self.recipe, self.device, self.places, self.tell, self.stop = recipe, device, places, tell, stop
         self.checkpoint, self.dataset, self.locale = checkpoint, dataset, locale
         self.best: tuple[float, float, float] | None = None
         self.baseline: Evaluation | None = None
@@ -83,14 +84,13 @@ class Session:
 
     def run(self) -> Outcome:
         """Train to the end or to the stop, and leave a model wherever one step was taken."""
-        device = choose_device(self.recipe.precision)
         if self.recipe.freeze_feature_encoder:
             self.checkpoint.freeze_front_end()
         trainer = CTCTrainer(
             self.checkpoint,
             self.recipe,
-            device,
-            _arguments(self.recipe, device, self.places.checkpoints),
+            self.device,
+            _arguments(self.recipe, self.device, self.places.checkpoints),
             ClipDataset(self.dataset.train, self.checkpoint, augmented=self.recipe.augment),
             ClipDataset(self.dataset.test, self.checkpoint),
             check_model=self.check_model,
