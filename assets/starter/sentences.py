@@ -1,7 +1,7 @@
 """What the voices say: endless sentences in twelve languages, and how they are spelled.
 
-Half of them are random frequent words, so that the spelling of a language is learnt whatever is said in it; the other
-half are pieces of the practice set's training sentences in a new order, for the words of a bank's customers.
+A third of them are random frequent words, so that the spelling of a language is learnt whatever is said in it; the
+others are pieces of the practice set's training sentences in a new order, for the words of a bank's customers.
 
 Invariant: no sentence of the practice set's test split, of any locale, is ever among them.
 """
@@ -18,7 +18,7 @@ from trainer.speech.text import normalise, to_units
 
 WORDS = 10_000  # most frequent of each language
 HAN_WORDS = 4_000  # of Chinese: they need some 1,600 characters, and each is a label
-PIECES_SHARE = 0.5  # of sentences are made of pieces of the practice set's
+PIECES_SHARE = 0.65  # of sentences are made of pieces of the practice set's
 MOST_WORDS = 14
 
 Random = np.random.Generator  # for short signatures
@@ -97,7 +97,7 @@ _ROWS = (
 )
 LANGUAGES = {row.code: row for row in _ROWS}
 assert {code for row in _ROWS for code in row.locales} == {*ESPEAK_LANGUAGE}
-SHARES = {"en": 2.0}  # how often a language comes up, where it is not 1: English is spoken in three of the locales
+SHARES = {"en": 2.5}  # how often a language comes up, where it is not 1: English is spoken in three of the locales
 
 
 def draw_language(rng: Random) -> Language:

@@ -3,15 +3,19 @@
 Every step is drawn at random for each utterance, so that no two sound alike; none moves speech in time.
 """
 
+import av
 import numpy as np
-import soxr
+import soxr  # type: ignore[import-untyped]
 from scipy.fft import irfft, next_fast_len, rfft  # type: ignore[import-untyped]
 from scipy.signal import butter, lfilter, oaconvolve  # type: ignore[import-untyped]
 
 RATE = 16_000  # Hz, what the model hears
 LINE_RATE = 8_000  # Hz, a telephone line and MInDS-14
+CODEC_SHARE = 0.4  # of what passes a line is also squeezed by a codec
 LINE_SHARE = 0.7  # of utterances pass a telephone line; the others are what a microphone gives
 MU = 255  # of mu-law
+CODEC_FRAME_MS = 60  # the longest frame of Opus
+DECODED_RATE = 48_000  # Hz, what Opus is decoded to
 
 Random = np.random.Generator  # for short signatures
 
@@ -73,4 +77,28 @@ def through_line(sound: np.ndarray, rng: Random) -> np.ndarray:
     if rng.random() < 0.6:
         steps = np.round(np.sign(sound) * np.log1p(MU * np.abs(sound)) * (127 / np.log1p(MU)))
         sound = np.sign(steps) * np.expm1(np.abs(steps) * (np.log1p(MU) / 127)) / MU
-    return sound
+    return through_codec(sound, rng) if rng.random() < CODEC_SHARE else sound
+
+
+def through_codec(sound: np.ndarray, rng: Random) -> np.ndarray:
+    """Opus at 6 to 16 kbit/s, as calls over the internet and the practice set have it."""
+    encoder = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = LINE_RATE, "mono", "s16"
+    encoder.bit_rate = int(rng.integers(6_000, 16_000))
+    encoder.options = {"application": "voip", "frame_duration": str(CODEC_FRAME_MS), "compression_level": "3"}
+    decoder = av.CodecContext.create("opus", "r")
+    size = LINE_RATE * CODEC_FRAME_MS // 1000
+    padded = np.pad(np.clip(sound, -1, 1), (0, -len(sound) % size))
+    pieces = [
+        av.AudioFrame.from_ndarray(piece[np.newaxis], format="s16", layout="mono")
+        for piece in (padded * 32767).astype(np.int16).reshape(-1, size)
+    ]
+    decoded: list[np.ndarray] = []
+    for number, piece in enumerate([*pieces, None]):
+        if piece is not None:
+            piece.sample_rate, piece.pts = LINE_RATE, number * size
+        for packet in encoder.encode(piece):
+            decoder.extradata = decoder.extradata or encoder.extradata  # known once something was encoded
+            decoded += [frame.to_ndarray()[0] for frame in decoder.decode(packet)]
+    out = soxr.resample(np.concatenate(decoded), DECODED_RATE, LINE_RATE, quality="MQ")
+    return out[: len(sound)].astype(np.float32)
