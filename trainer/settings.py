@@ -10,6 +10,9 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 PRACTICE = ASSETS / "practice"  # synthetic clips in MInDS-14's schema
 STARTER = ASSETS / "starter"  # the small pretrained model that fine-tunes on a laptop
+# Copies of the starter that know a locale's practice sentences, so that there is something to talk to before a person
+# has trained anything. A folder that is not there is not on offer.
+READY_MADE = {"en-US": ASSETS / "ready-en-US"}
 
 
 @dataclass(frozen=True)

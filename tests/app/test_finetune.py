@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.conftest import App, Visit, shoot
+from tests.app.conftest import Visit, shoot
+from tests.app.serving import App
 from tests.app.sight import faults_of_sight
 from trainer.runs.events import EventReader
 from trainer.runs.processes import alive
@@ -76,9 +77,10 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
 
     page.get_by_role("button", name="Talk to your model").click()
     expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("Your newest model"))
-    page.get_by_role("button", name="Record", exact=True).click()
+    stop = page.locator("#microphone .stop-button:visible")
+    stop.wait_for()
     page.wait_for_timeout(4000)
-    page.locator("#microphone .stop-button:visible").click()
+    stop.click()
     expect(page.locator("#result .transcript-details")).to_contain_text("of sound", timeout=PATIENCE_MS)
     shoot(page, f"talked-{width}")
     uploads = list((app.data.parent / "tmp").rglob("*.wav"))

@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.conftest import App, Visit, shoot
+from tests.app.conftest import Visit, shoot
+from tests.app.serving import App
 from tests.app.sight import faults_of_sight
 from trainer.training.presets import PRESETS
 

@@ -9,9 +9,10 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from tests.app.conftest import App, Visit, shoot, start_app
+from tests.app.conftest import Visit, shoot
+from tests.app.serving import App, start_app
+from tests.fakes.models import save_answering
 from tests.fakes.run_folder import beep, write_run
-from trainer.settings import STARTER
 
 PATIENCE_MS = 120_000  # loading torch on a busy machine
 RATE = 16_000
@@ -22,15 +23,7 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module", autouse=True)
 def model(app: App) -> None:
     """A finished run with a model that answers any sound with "h": what it says does not matter here."""
-    from trainer.models.loading import open_base
-    from trainer.models.vocabulary import Vocabulary
-
-    vocabulary = Vocabulary({"[PAD]": 0, "[UNK]": 1, "|": 2, "h": 3})
-    checkpoint = open_base(STARTER, vocabulary, {}, keep_head=False)
-    checkpoint.model.lm_head.bias.data[3] = 1000.0
-    run = write_run(app.data)
-    (run.model / "config.json").unlink()
-    checkpoint.save(run.model, {})
+    save_answering(write_run(app.data).model, "h")
 
 
 @pytest.fixture
@@ -56,7 +49,7 @@ def uploads_left(app: App) -> list[Path]:
 
 def test_a_recording_becomes_text_once(app: App, transcribe: Page) -> None:
     calls: list[str] = []
-    transcribe.on("request", lambda request: calls.append(request.url) if "queue/join" in request.url else None)
+    transcribe.on("request", lambda request: calls.append(request.url) if ".wav" in (request.post_data or "") else None)
     transcribe.get_by_role("button", name="Record", exact=True).click()
     transcribe.wait_for_timeout(2500)
     transcribe.locator("#microphone .stop-button:visible").click()
@@ -136,15 +129,8 @@ def test_a_missing_microphone_is_explained_beside_it(app: App, browser_without_m
     shoot(page, "no-microphone")
 
 
-def test_a_blocked_microphone_is_explained_at_once(app: App, browser_without_microphone: Browser) -> None:
-    context = browser_without_microphone.new_context(locale="en-US")
-    page = context.new_page()
-    session = context.new_cdp_session(page)
-    profile = session.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
-    session.send(
-        "Browser.setPermission",
-        {"permission": {"name": "microphone"}, "setting": "denied", "origin": app.url, "browserContextId": profile},
-    )
+def test_a_blocked_microphone_is_explained_at_once(app: App, blocked_page: Page) -> None:
+    page = blocked_page
     page.goto(app.url)
     page.get_by_role("tab", name="Transcribe").click()
     expect(page.locator("#microphone-note")).to_contain_text("does not let this page use the microphone")

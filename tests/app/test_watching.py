@@ -11,7 +11,8 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, expect
 
-from tests.app.conftest import PROJECT, App, Visit, shoot, start_app
+from tests.app.conftest import Visit, shoot
+from tests.app.serving import PROJECT, App, start_app
 from tests.app.sight import faults_of_sight
 from tests.fakes.run_folder import write_run
 from trainer.runs.events import EventLog

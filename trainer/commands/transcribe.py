@@ -4,16 +4,21 @@ import argparse
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
 from trainer.errors import UserError
 from trainer.models.bases import folder_of
+from trainer.runs.run import LOCAL_OWNER
 from trainer.settings import Settings
+from trainer.transcription.choices import choice_here, folder_of_choice
 from trainer.transcription.session import transcribe_with
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model and the files."""
-    parser.add_argument("--model", required=True, help="a Hub id, or the folder of a model")
+    parser.add_argument(
+        "--model", help="a Hub id, or the folder of a model (default: your newest, else the practice model)"
+    )
     parser.add_argument("--format", default="text", choices=("text", "json"), help="json: with times and confidence")
     parser.add_argument("files", nargs="+", metavar="FILE")
 
@@ -21,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Goes on past a bad file; its error goes to stderr, and the exit code is then 1."""
     settings = Settings.from_env()
-    folder = folder_of(options.model)
+    folder = folder_of(options.model) if options.model else _folder_here(settings)
     failed = 0
     for file in options.files:
         try:
@@ -35,3 +40,11 @@ def run(options: argparse.Namespace) -> int:
         else:
             print(transcript.text, flush=True)
     return failed
+
+
+def _folder_here(settings: Settings) -> Path:
+    """The model that needs no download; which one it is goes to stderr, so that stdout stays the texts alone."""
+    choice = choice_here(settings, LOCAL_OWNER)
+    folder = folder_of_choice(choice.value, settings, LOCAL_OWNER)
+    print(f"{choice.label}: {folder}", file=sys.stderr)
+    return folder

@@ -31,8 +31,8 @@ _ROWS = (
 
 BASES: dict[str, Base] = {row.id: row for row in _ROWS}
 
-# Ready-made CTC models for the Transcribe tab, by language. All are Apache-2.0 or MIT.
-READY: dict[str, str] = {
+# CTC models of the Hub for the Transcribe tab, by language. All are Apache-2.0 or MIT.
+HUB_MODELS: dict[str, str] = {
     "en": "facebook/wav2vec2-base-960h",
     "de": "jonatasgrosman/wav2vec2-large-xlsr-53-german",
     "fr": "jonatasgrosman/wav2vec2-large-xlsr-53-french",

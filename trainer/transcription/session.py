@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import UserError
 from trainer.settings import Settings
 from trainer.speech.audio import SAMPLE_RATE, AudioLimits, is_silent, load_audio
-from trainer.transcription.choices import HUB, RUN, folder_of_choice
+from trainer.transcription.choices import HUB, READY, RUN, folder_of_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ def warm_up(choice: str, settings: Settings, owner: str) -> None:
     """Load torch and, if there is a choice that needs no download, its model, so that the first words come fast."""
     import torch  # noqa: F401  # the import is what takes time
 
-    if choice.startswith(RUN):
+    if choice.startswith((RUN, READY)):
         try:
             folder = folder_of_choice(choice, settings, owner)
             with _lock:
@@ -95,4 +95,6 @@ def _transcriber(folder: Path) -> "Transcriber":
 
 
 def _name(choice: str) -> str:
+    if choice.startswith(READY):
+        return "practice model"
     return "your model" if choice.startswith(RUN) else choice.removeprefix(HUB)

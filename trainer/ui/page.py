@@ -15,6 +15,7 @@ TITLE = "Voicetune"
 SENTENCE = "Teach a speech model your language, watch it learn, and talk to it."
 MASTHEAD = f"<h1>{TITLE}</h1><p>{SENTENCE}</p>"
 
+_RECORD = "() => document.dispatchEvent(new Event('voicetune-record'))"  # script.js presses the button
 CONCURRENT_HANDLERS = 4
 SECONDS_BETWEEN_SWEEPS, SECONDS_FILES_LAST = 1800, 3600  # of downloads and forgotten uploads
 
@@ -35,9 +36,10 @@ def build(settings: Settings) -> gr.Blocks:
         listener = Listener(settings)
 
         def talk(secret: object, watch: Any) -> list[Any]:
-            return [gr.update(selected="transcribe"), *listener.newest(secret, watch.run)]
+            return [gr.update(selected="transcribe"), *listener.of_run(secret, watch.run)]
 
-        finetune.panel.talk.click(
-            toasted(talk), [secret, finetune.watch], [tabs, transcribe.model, transcribe.model_note], **AT_ONCE
+        asked = finetune.panel.talk.click(
+            toasted(talk), [secret, finetune.watch], [tabs, transcribe.model, transcribe.newest], **AT_ONCE
         )
+        asked.success(None, js=_RECORD)
     return demo.queue(default_concurrency_limit=CONCURRENT_HANDLERS, api_open=False)

@@ -108,9 +108,9 @@
       return;
     }
     navigator.permissions?.query({ name: "microphone" }).then((permission) => {
-      const tell = () => explain(permission.state === "denied" ? reasons.NotAllowedError : "");
-      permission.onchange = tell;
-      tell();
+      const denied = () => permission.state === "denied";
+      permission.onchange = () => explain(denied() ? reasons.NotAllowedError : "");
+      if (denied()) explain(reasons.NotAllowedError); // else what an attempt has said meanwhile stays
     }).catch(() => {});
   };
   if (devices?.getUserMedia) {
@@ -125,6 +125,29 @@
       );
   }
   ready();
+
+  /* "Talk to your model" leads to the Transcribe tab and begins to record there. The recorder is mounted once its tab
+     is shown, which takes a moment. If it does not come, or the person does something meanwhile, it is left to them. */
+  const SECONDS_TO_WAIT = 3;
+  document.addEventListener("voicetune-record", () => {
+    if (!devices?.getUserMedia) return; // `ready` has said why
+    const until = performance.now() + 1000 * SECONDS_TO_WAIT;
+    let theirs = false;
+    const leave = (event) => (theirs ||= event.isTrusted);
+    const watched = ["pointerdown", "keydown"];
+    watched.forEach((kind) => document.addEventListener(kind, leave, true));
+    const look = () => {
+      const button = document.querySelector("#microphone .record-button");
+      const there = button && !button.disabled && button.checkVisibility({ visibilityProperty: true });
+      if (!there && !theirs && performance.now() < until) return setTimeout(look, 50);
+      watched.forEach((kind) => document.removeEventListener(kind, leave, true));
+      if (!there || theirs) return;
+      button.scrollIntoView({ block: "center" });
+      button.focus({ preventScroll: true }); // so that the next Tab leads to Stop
+      button.click();
+    };
+    look();
+  });
 
   /* A file that the server would refuse is explained before it travels; Gradio's own words are "File(s) exceed". */
   const refuse = (event, files) => {

@@ -11,12 +11,14 @@ from typing import Any
 import gradio as gr
 
 from trainer.errors import UserError
+from trainer.hub.reach import reachable
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
-from trainer.transcription.choices import Choice, model_choices
+from trainer.transcription.choices import HUB, READY, RUN, Choice, model_choices, own_models
 from trainer.transcription.session import Transcript, transcribe_file, warm_up
 from trainer.ui.faults import explain, note
 from trainer.ui.fragments import fragment
+from trainer.ui.model_note import model_note
 from trainer.ui.visitors import owner_of
 from trainer.ui.wording import sound_length
 
@@ -25,7 +27,6 @@ log = logging.getLogger("voicetune.page")
 ANY_LANGUAGE = "any"
 WAITING = '<p class="transcript waiting">Your words will stand here.</p>'
 LISTENING = '<p class="transcript waiting">Listening … The first time, the model has to wake up.</p>'
-NO_MODEL = "You have not fine-tuned a model yet. These come from the Hugging Face Hub, so they need the internet."
 DELETED = "Recordings are deleted as soon as they are written down."
 
 
@@ -34,8 +35,7 @@ class TranscribeTab:
     """What other parts of the page need of this tab."""
 
     model: gr.Dropdown
-    language: gr.Dropdown
-    model_note: gr.HTML
+    newest: gr.State  # the id of the person's newest model when the list was last made
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,31 @@ class Listener:
 
     settings: Settings
 
-    def choices(self, secret: object, language: str, current: str | None) -> list[Any]:
-        """The models for a language. What is chosen stays where it is still on offer, or was typed."""
-        owner = owner_of(secret, self.settings)
-        return self._offer(model_choices(self.settings, owner, LOCALES.get(language)), current)
+    def choices(self, secret: object, language: str, current: str | None, newest: str | None) -> list[Any]:
+        """The models for a language, and the id of the person's newest one.
 
-    def newest(self, secret: object, run_id: str | None) -> list[Any]:
-        """The list with one run chosen."""
+        A model of their own that is new since `newest` is chosen; else what is chosen stays, where it is still on
+        offer or was typed.
+        """
         owner = owner_of(secret, self.settings)
-        return self._offer(model_choices(self.settings, owner, None), f"run:{run_id}")
+        now = self._newest(owner)
+        wanted = f"{RUN}{now}" if now and now != newest else current
+        return [_offer(model_choices(self.settings, owner, LOCALES.get(language)), wanted), now]
 
-    def _offer(self, offered: list[Choice], current: str | None) -> list[Any]:
-        values = [choice.value for choice in offered]
-        own = any(value.startswith("run:") for value in values)
-        value = current if current in values else next(iter(values), None)
-        choices = [(choice.label, choice.value) for choice in offered]
-        return [gr.update(choices=choices, value=value), "" if own else note(NO_MODEL, "quiet")]
+    def of_run(self, secret: object, run_id: str | None) -> list[Any]:
+        """The list with one run chosen, and the id of the newest."""
+        owner = owner_of(secret, self.settings)
+        return [_offer(model_choices(self.settings, owner), f"{RUN}{run_id}"), self._newest(owner)]
+
+    def about(self, secret: object, choice: str | None) -> str:
+        """A sentence on the chosen model. Asks whether the Hub is there, which may take seconds where it is not."""
+        own = bool(own_models(self.settings, owner_of(secret, self.settings)))
+        ready = (choice or "").startswith(READY)
+        hub = ready and reachable(self.settings.hub_endpoint, self.settings.hub_timeout)
+        return note(model_note(choice or "", own, hub), "quiet")
+
+    def _newest(self, owner: str) -> str | None:
+        return next((run.id for run in own_models(self.settings, owner)), None)
 
     def wake(self, secret: object, choice: str | None) -> None:
         """Load what a transcription needs while the person still talks."""
@@ -87,6 +96,15 @@ class Listener:
         finally:  # also where the visitor left while this was at work
             Path(path).unlink(missing_ok=True)
         yield [words, gr.skip()]
+
+
+def _offer(offered: list[Choice], wanted: str | None) -> dict[str, Any]:
+    """The list, with what is wanted chosen where it is on it or was typed, else its first."""
+    values = [choice.value for choice in offered]
+    typed = bool(wanted) and not str(wanted).startswith((RUN, READY, HUB))
+    value = wanted if typed or wanted in values else next(iter(values), None)
+    update: dict[str, Any] = gr.update(choices=[(choice.label, choice.value) for choice in offered], value=value)
+    return update
 
 
 def transcript_html(heard: Transcript) -> str:
@@ -127,7 +145,8 @@ def build_transcribe_tab(
                 [], label="Model", info="Or type the name of one on the Hub", allow_custom_value=True, min_width=260
             )
             language = gr.Dropdown(languages, value=ANY_LANGUAGE, label="Language", info="Which models to list")
-        model_note = fragment("")
+        newest = gr.State(None)
+        about = fragment("", elem_id="model-note")
         audio = gr.Audio(
             sources=["microphone", "upload"],
             type="filepath",
@@ -140,8 +159,15 @@ def build_transcribe_tab(
         )
         fragment(_below_microphone(settings), elem_id="microphone-note")
         result = fragment(WAITING, elem_id="result")
-    offered = [model, model_note]
-    gr.on([demo.load, tab.select, language.input], listener.choices, [secret, language, model], offered, **hidden)
+    offered = gr.on(
+        [demo.load, tab.select, language.input],
+        listener.choices,
+        [secret, language, model, newest],
+        [model, newest],
+        **hidden,
+    )
+    for event in (offered.then, model.change):
+        event(listener.about, [secret, model], about, show_progress="hidden", api_visibility="private")
     gr.on([tab.select, audio.start_recording], listener.wake, [secret, model], None, **hidden)
     # In 6.31 a recording is uploaded first, then stop_recording fires, once; upload fires for uploads alone.
     gr.on(
@@ -152,4 +178,4 @@ def build_transcribe_tab(
         show_progress="hidden",  # it says itself that it listens
         api_visibility="private",
     )
-    return TranscribeTab(model, language, model_note)
+    return TranscribeTab(model, newest)

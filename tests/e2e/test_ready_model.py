@@ -1,0 +1,61 @@
+"""The model that comes with Voicetune: complete, small, and it hears the practice sentences without anything else."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from safetensors import safe_open
+
+from tests.fakes.run_folder import write_run
+from trainer.settings import READY_MADE, Settings
+from trainer.speech.locales import LOCALES
+from trainer.speech.metrics import error_rates
+from trainer.speech.sources import open_source
+from trainer.speech.text import normalise
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = READY_MADE["en-US"]
+CLIPS = 6
+MOST_BYTES = 10 * 2**20  # it travels with the repository
+
+
+def _transcribe(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"VOICETUNE_DATA": str(home / "data"), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(home)}
+    command = [sys.executable, "-m", "trainer", "transcribe", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240)
+
+
+def test_it_is_whole_and_small() -> None:
+    assert {"config.json", "model.safetensors", "vocab.json", "tokenizer_config.json", "voicetune.json"} <= {
+        path.name for path in FOLDER.iterdir()
+    }
+    assert json.loads((FOLDER / "voicetune.json").read_text())["locale"] == "en-US"
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*")) < MOST_BYTES
+    with safe_open(FOLDER / "model.safetensors", "pt") as weights:
+        assert len(list(weights.keys())) > 10
+
+
+def test_without_a_model_of_ones_own_it_hears_the_practice_sentences(tmp_path: Path) -> None:
+    locale = LOCALES["en-US"]
+    source = open_source("practice", locale, Settings(data_dir=tmp_path))
+    clips = [clip for clip in source.clips if clip.split == "test" and isinstance(clip.audio, bytes)][:CLIPS]
+    files = []
+    for number, clip in enumerate(clips):
+        assert isinstance(clip.audio, bytes)
+        files.append(tmp_path / f"{number}.ogg")
+        files[-1].write_bytes(clip.audio)
+    done = _transcribe(tmp_path, *map(str, files))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.startswith("Practice model · English") and str(FOLDER) in done.stderr
+    heard = [normalise(line, locale) for line in done.stdout.splitlines()]
+    assert error_rates([normalise(clip.text, locale) for clip in clips], heard).cer < 0.5
+
+
+def test_ones_own_newest_model_goes_before_it(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "data")
+    sound = tmp_path / "a.ogg"
+    sound.write_bytes(b"this is no sound")
+    done = _transcribe(tmp_path, str(sound))
+    assert done.stderr.startswith("Your newest model · American English") and str(run.model) in done.stderr
