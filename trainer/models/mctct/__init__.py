@@ -1,0 +1,21 @@
+"""M-CTC-T (Lugosch et al. 2021), which Transformers dropped in version 5, for version 5.
+
+Weights, config.json and preprocessor_config.json are those of Transformers 4: speechbrain/m-ctc-t-large loads
+unchanged. After `register()` the Auto classes know it as "mctct".
+"""
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForCTC
+
+from trainer.models.mctct.config import MCTCTConfig
+from trainer.models.mctct.features import MCTCTFeatureExtractor
+from trainer.models.mctct.model import MCTCTForCTC, MCTCTModel
+
+__all__ = ["MCTCTConfig", "MCTCTFeatureExtractor", "MCTCTForCTC", "MCTCTModel", "register"]
+
+
+def register() -> None:
+    """Tell the Auto classes. Doing it again changes nothing."""
+    AutoConfig.register(MCTCTConfig.model_type, MCTCTConfig, exist_ok=True)
+    AutoFeatureExtractor.register(MCTCTConfig, MCTCTFeatureExtractor, exist_ok=True)
+    AutoModel.register(MCTCTConfig, MCTCTModel, exist_ok=True)
+    AutoModelForCTC.register(MCTCTConfig, MCTCTForCTC, exist_ok=True)
