@@ -5,7 +5,7 @@ Every step is drawn at random for each utterance, so that no two sound alike; no
 
 import av
 import numpy as np
-import soxr  # type: ignore[import-untyped]
+import soxr
 from scipy.fft import irfft, next_fast_len, rfft  # type: ignore[import-untyped]
 from scipy.signal import butter, lfilter, oaconvolve  # type: ignore[import-untyped]
 

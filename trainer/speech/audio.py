@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 import soundfile
-import soxr  # type: ignore[import-untyped]
+import soxr
 
 from trainer.errors import UserError
 from trainer.speech.containers import NoAudioStream, Undecodable, container_blocks

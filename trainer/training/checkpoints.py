@@ -1,0 +1,114 @@
+"""Checkpoints that can be trusted: a folder counts only once its manifest, written and synced last, vouches for it.
+
+    checkpoints/
+      step-000320/
+        …              whatever the trainer needs to go on
+        manifest.json  names, sizes and SHA-256 of all of it
+
+Needs no torch: what lies in a checkpoint is the caller's affair.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+KEPT = 2  # the newest may turn out broken
+_PREFIX, _DRAFT = "step-", ".part"
+
+
+@dataclass(frozen=True)
+class SavedStep:
+    """A checkpoint whose manifest is there; whether its files are what it says, `is_whole` tells."""
+
+    folder: Path
+
+    @property
+    def step(self) -> int:
+        return int(self.folder.name.removeprefix(_PREFIX))
+
+    def is_whole(self) -> bool:
+        """Read everything and compare."""
+        try:
+            manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            return {name: _fingerprint(self.folder / name) for name in manifest} == manifest and bool(manifest)
+        except (OSError, ValueError, TypeError, AttributeError):
+            return False
+
+
+def save_step(checkpoints: Path, step: int, write: Callable[[Path], None]) -> SavedStep:
+    """Let `write` fill a folder, vouch for it, then let older ones go.
+
+    Raises what `write` raises, and OSError (a full disk); what was there before is then untouched.
+    """
+    draft = checkpoints / f"{_PREFIX}{step:09d}{_DRAFT}"
+    final = draft.with_suffix("")
+    _remove(draft)
+    draft.mkdir(parents=True)
+    try:
+        write(draft)
+        files = sorted(path for path in draft.rglob("*") if path.is_file())
+        manifest = {path.relative_to(draft).as_posix(): _fingerprint(path, sync=True) for path in files}
+        _write_synced(draft / MANIFEST, json.dumps(manifest, indent=1))
+        _remove(final)
+        draft.rename(final)
+        _sync_folder(checkpoints)
+    except BaseException:
+        _remove(draft)  # a full disk has room again
+        raise
+    prune(checkpoints)
+    return SavedStep(final)
+
+
+def saved_steps(checkpoints: Path) -> list[SavedStep]:
+    """Those with a manifest, the newest first."""
+    found = [SavedStep(folder) for folder in checkpoints.glob(f"{_PREFIX}*") if folder.suffix != _DRAFT]
+    return sorted((saved for saved in found if (saved.folder / MANIFEST).is_file()), key=lambda saved: -saved.step)
+
+
+def newest_whole(checkpoints: Path) -> SavedStep | None:
+    """What to resume from; a broken one is passed over for the one before it."""
+    return next((saved for saved in saved_steps(checkpoints) if saved.is_whole()), None)
+
+
+def prune(checkpoints: Path, keep: int = KEPT) -> None:
+    """Remove all but the newest, and what never got its manifest."""
+    kept = {saved.folder for saved in saved_steps(checkpoints)[:keep]}
+    for folder in checkpoints.glob(f"{_PREFIX}*"):
+        if folder not in kept:
+            _remove(folder)
+
+
+def _fingerprint(path: Path, sync: bool = False) -> list[int | str]:
+    """Size and SHA-256; with `sync`, also make sure that it is on the disk."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if sync:
+            os.fsync(file.fileno())
+        return [file.tell(), digest]
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that a rename outlives a power cut. Windows cannot open a folder, and needs no such thing."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
