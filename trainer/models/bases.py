@@ -23,7 +23,7 @@ class Base:
 
 
 _ROWS = (
-    Base("starter", "Starter (comes with Voicetune, 2 million parameters)", training_cost=1.3),
+    Base("starter", "Starter (comes with Voicetune, 4 million parameters)", training_cost=1.3),
     # Apache-2.0. Its main revision has pickle weights only; refs/pr/2 holds the same as safetensors.
     Base("facebook/wav2vec2-base", "wav2vec2-base (95 million parameters)", training_cost=14.8, revision="refs/pr/2"),
     Base("facebook/wav2vec2-base-960h", "wav2vec2-base-960h (the same, already taught English)", training_cost=14.8),
