@@ -129,3 +129,11 @@ def wants_attention_mask(config: dict[str, Any]) -> bool:
 def output_frames(config: dict[str, Any], samples: int) -> int:
     """CTC frames for so many samples of a clip heard alone."""
     return ARCHITECTURES[config["model_type"]].frames(config, samples)
+
+
+def frame_stride(config: dict[str, Any]) -> int:
+    """Samples from one CTC frame to the next: from how many more frames 100 s more give."""
+    first = 16000  # samples: well past the windows of every front end
+    frames, samples = output_frames(config, first), first
+    long = first * 101
+    return round((long - samples) / (output_frames(config, long) - frames))

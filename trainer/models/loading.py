@@ -13,7 +13,7 @@ from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2FeatureExtrac
 from transformers.utils import logging
 
 from trainer.errors import UserError
-from trainer.models.architectures import ARCHITECTURES, Architecture, output_frames, read_config
+from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames, read_config
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
@@ -43,6 +43,11 @@ class Checkpoint:
     def frames(self, samples: int) -> int:
         """CTC frames for so many samples."""
         return output_frames(self.config, samples)
+
+    @property
+    def stride(self) -> int:
+        """Samples at 16 kHz from one CTC frame to the next."""
+        return frame_stride(self.config)
 
     def clip_lengths(self, samples: torch.Tensor) -> AbstractContextManager[None]:
         """Inside, a padded batch whose clips have so many samples is heard as if each were alone."""
