@@ -58,7 +58,7 @@ _ROWS = (
     Architecture("unispeech", "UniSpeech"),
     Architecture("unispeech-sat", "UniSpeechSat"),
     Architecture("sew", "SEW"),
-    Architecture("sew-d", "SEW-D", attention=("eager",)),
+    Architecture("sew-d", "SEW-D", attention=("eager",), zeroed=("feat_proj_dropout", "final_dropout")),
     Architecture("data2vec-audio", "Data2VecAudio", attention_mask=True),
     Architecture(
         "mctct",
