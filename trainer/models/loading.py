@@ -13,7 +13,7 @@ from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2FeatureExtrac
 from transformers.utils import logging
 
 from trainer.errors import UserError
-from trainer.models.architectures import output_frames, read_config
+from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames, read_config
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
@@ -35,9 +35,19 @@ class Checkpoint:
     vocabulary: Vocabulary
     config: dict[str, Any]
 
+    @property
+    def architecture(self) -> Architecture:
+        """Its row of the table."""
+        return ARCHITECTURES[self.config["model_type"]]
+
     def frames(self, samples: int) -> int:
         """CTC frames for so many samples."""
         return output_frames(self.config, samples)
+
+    @property
+    def stride(self) -> int:
+        """Samples at 16 kHz from one CTC frame to the next."""
+        return frame_stride(self.config)
 
     def clip_lengths(self, samples: torch.Tensor) -> AbstractContextManager[None]:
         """Inside, a padded batch whose clips have so many samples is heard as if each were alone."""
@@ -45,8 +55,9 @@ class Checkpoint:
 
     def freeze_front_end(self) -> None:
         """Leave the convolutions as they were pretrained: they cost a third of a step and rarely gain from it."""
-        freeze: Any = self.model.freeze_feature_encoder  # each of the architectures has it; their base class has not
-        freeze()
+        if self.architecture.freezes:
+            freeze: Any = self.model.freeze_feature_encoder  # their base class has it not
+            freeze()
 
     def save(self, folder: Path, notes: dict[str, Any]) -> None:
         """Write the standard layout. The folder appears whole or not at all: it is made beside and renamed."""
@@ -81,7 +92,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             "Fine-tune it first, or choose one that was fine-tuned for speech recognition.",
         )
     model, new_weights = _load(folder, {"pad_token_id": vocabulary.blank})
-    if any(name.startswith("lm_head") for name in new_weights):
+    if any(name.startswith(ARCHITECTURES[config["model_type"]].head) for name in new_weights):
         raise UserError("This model was not taught to write letters yet.", "Fine-tune it first, or choose another.")
     if model.config.vocab_size < max(vocabulary.tokens.values()) + 1:
         raise UserError("This model and its list of letters do not belong together.", "Choose another model.")
@@ -109,11 +120,12 @@ def open_base(
     model, _ = _load(folder, settings, attention)
     if not keep_head:
         # A head that fits by chance was still trained for other labels.
-        torch.nn.init.normal_(model.lm_head.weight, std=model.config.initializer_range)
-        torch.nn.init.zeros_(model.lm_head.bias)
+        head = getattr(model, ARCHITECTURES[config["model_type"]].head)
+        torch.nn.init.normal_(head.weight, std=model.config.initializer_range)
+        torch.nn.init.zeros_(head.bias)
         # It begins in silence, as every CTC model does after some steps: before training, exactly all words are wrong.
         with torch.no_grad():
-            model.lm_head.bias[vocabulary.blank] = BLANK_BIAS
+            head.bias[vocabulary.blank] = BLANK_BIAS
     ignore_padding(model)
     # Upstream issue 47688: every CTC forward takes **kwargs, so the Trainer believes that the loss is divided by
     # the batch's items already, and gradient accumulation multiplies it.

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
+from trainer.models.architectures import ARCHITECTURES
 from trainer.models.loading import Checkpoint
 from trainer.speech.audio import SAMPLE_RATE
 from trainer.training.batching import LengthBatchSampler
@@ -88,8 +89,9 @@ class CTCTrainer(Trainer):
             return super().create_optimizer(*args, **kwargs)
         assert isinstance(self.model, PreTrainedModel)
         named = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
-        head = [weight for name, weight in named if name.startswith("lm_head")]
-        body = [weight for name, weight in named if not name.startswith("lm_head")]
+        of_head = ARCHITECTURES[self.model.config.model_type].head
+        head = [weight for name, weight in named if name.startswith(of_head)]
+        body = [weight for name, weight in named if not name.startswith(of_head)]
         groups: list[dict[str, Any]] = [{"params": body}, {"params": head, "lr": self._recipe.head_learning_rate}]
         self.optimizer = torch.optim.AdamW(
             groups, lr=self.args.learning_rate, betas=(0.9, self.args.adam_beta2), weight_decay=0.0, fused=True

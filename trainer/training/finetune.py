@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import transformers
 
-from trainer.models.architectures import output_frames, read_config
+from trainer.models.architectures import ARCHITECTURES, output_frames, read_config
 from trainer.models.bases import folder_of
 from trainer.models.loading import open_base
 from trainer.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_for
@@ -103,9 +103,8 @@ def _overrides(recipe: Recipe, base: Path, dataset: SpeechDataset) -> dict[str, 
     elif recipe.mask_time_prob is not None:
         values["mask_time_prob"] = recipe.mask_time_prob
     if recipe.dropout is not None:
-        values |= dict.fromkeys(("attention_dropout", "hidden_dropout", "activation_dropout"), recipe.dropout)
-        # layerdrop's random skips help only in long trainings of large models, and cost reproducibility
-        values |= dict.fromkeys(("feat_proj_dropout", "final_dropout", "layerdrop"), 0.0)
+        row = ARCHITECTURES[config["model_type"]]
+        values |= dict.fromkeys(row.dropouts, recipe.dropout) | dict.fromkeys(row.zeroed, 0.0)
     return values
 
 

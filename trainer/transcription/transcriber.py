@@ -1,6 +1,5 @@
 """A loaded model that writes down sound of any length."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +40,7 @@ class Transcriber:
         return Hearing(text_of(spikes, vocabulary), tuple(words_of(spikes, vocabulary, per_frame)))
 
     def _logits(self, waveform: np.ndarray) -> torch.Tensor:
-        stride = math.prod(self._checkpoint.config["conv_stride"])  # samples a frame
+        stride = self._checkpoint.stride
         window = int(WINDOW_SECONDS * SAMPLE_RATE) // stride * stride
         overlap = int(OVERLAP_SECONDS * SAMPLE_RATE) // (2 * stride) * 2 * stride
         if len(waveform) <= window + overlap:

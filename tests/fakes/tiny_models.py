@@ -1,0 +1,59 @@
+"""Tiny random models, one a model type of the table: real classes, a few thousand parameters."""
+
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCTC, PreTrainedModel
+
+from trainer.models.mctct import register
+
+_BODY: dict[str, Any] = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "vocab_size": 8,
+    "pad_token_id": 0,
+}
+_FRONT: dict[str, Any] = {
+    **_BODY,
+    "conv_dim": (8,) * 7,
+    "conv_kernel": (10, 3, 3, 3, 3, 2, 2),
+    "conv_stride": (5, 2, 2, 2, 2, 2, 2),
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+}
+_SEW: dict[str, Any] = {**_FRONT, "squeeze_factor": 2}
+
+TINY: dict[str, dict[str, Any]] = {
+    "wav2vec2": _FRONT,
+    "wav2vec2-conformer": _FRONT,
+    "hubert": _FRONT,
+    "wavlm": _FRONT,
+    "unispeech": _FRONT,
+    "unispeech-sat": _FRONT,
+    "sew": _SEW,
+    "sew-d": {**_SEW, "max_position_embeddings": 512, "position_buckets": 32},
+    "data2vec-audio": {**_FRONT, "conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 2},
+    "mctct": {**_BODY, "attention_head_dim": 8, "input_feat_per_channel": 80},
+    "wav2vec2-bert": _BODY,
+    "parakeet_ctc": {
+        "vocab_size": 8,
+        "pad_token_id": 0,
+        "encoder_config": {
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "subsampling_conv_channels": 8,
+        },
+    },
+}
+
+
+def tiny_model(model_type: str) -> PreTrainedModel:
+    """In evaluation mode."""
+    register()
+    torch.manual_seed(0)
+    model: PreTrainedModel = AutoModelForCTC.from_config(AutoConfig.for_model(model_type, **TINY[model_type]))
+    return model.eval()
