@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from trainer.errors import UserError
 from trainer.models.architectures import output_frames, read_config
+from trainer.models.limits import check_limits
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
@@ -74,6 +75,7 @@ def read_notes(folder: Path) -> dict[str, Any]:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
     config = read_config(folder)
+    check_limits(config)
     vocabulary = read_vocabulary(folder)
     if vocabulary is None:
         raise UserError(
@@ -98,6 +100,7 @@ def open_base(
     library's choice. Raises UserError where the checkpoint is unusable.
     """
     config = read_config(folder)
+    check_limits(config)
     settings: dict[str, Any] = {
         "pad_token_id": vocabulary.blank,
         "ctc_loss_reduction": "mean",
