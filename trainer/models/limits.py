@@ -58,7 +58,8 @@ def check_limits(config: dict[str, Any]) -> None:
     for name, most in MOST_IN_LIST.items():
         if (value := config.get(name)) is not None and not _list(value, most):
             raise _out_of_bounds(name)
-    front_end = [config[name] for name in ("conv_dim", "conv_kernel", "conv_stride") if isinstance(config.get(name), list)]
+    named = (config.get(name) for name in ("conv_dim", "conv_kernel", "conv_stride"))
+    front_end = [values for values in named if isinstance(values, list)]
     if len({len(values) for values in front_end}) > 1:
         raise _out_of_bounds("conv_kernel")
 

@@ -18,6 +18,7 @@ from trainer.models.limits import check_limits
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
+from trainer.models.weights import check_weights
 
 # That a base gets a new head is no warning here, and a load takes less time than its progress bar.
 logging.set_verbosity_error()
@@ -76,6 +77,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
     config = read_config(folder)
     check_limits(config)
+    check_weights(folder)
     vocabulary = read_vocabulary(folder)
     if vocabulary is None:
         raise UserError(
@@ -101,6 +103,7 @@ def open_base(
     """
     config = read_config(folder)
     check_limits(config)
+    check_weights(folder)
     settings: dict[str, Any] = {
         "pad_token_id": vocabulary.blank,
         "ctc_loss_reduction": "mean",
