@@ -14,9 +14,11 @@ from transformers.utils import logging
 
 from trainer.errors import UserError
 from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames, read_config
+from trainer.models.limits import check_limits
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
+from trainer.models.weights import check_weights
 
 # That a base gets a new head is no warning here, and a load takes less time than its progress bar.
 logging.set_verbosity_error()
@@ -85,6 +87,8 @@ def read_notes(folder: Path) -> dict[str, Any]:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
     config = read_config(folder)
+    check_limits(config)
+    check_weights(folder)
     vocabulary = read_vocabulary(folder)
     if vocabulary is None:
         raise UserError(
@@ -109,6 +113,8 @@ def open_base(
     library's choice. Raises UserError where the checkpoint is unusable.
     """
     config = read_config(folder)
+    check_limits(config)
+    check_weights(folder)
     settings: dict[str, Any] = {
         "pad_token_id": vocabulary.blank,
         "ctc_loss_reduction": "mean",
