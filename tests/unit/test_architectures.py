@@ -35,10 +35,9 @@ def test_the_table_tells_the_model_s_frames(model_type: str) -> None:
         else:
             inputs = EXTRACTORS[model_type]()(sound, sampling_rate=16000, return_tensors="pt")
             lengths = inputs["attention_mask"].sum(-1)
-            if model_type == "parakeet_ctc":
-                given = int(model._get_subsampling_output_length(lengths)[0])
-            else:
-                given = int(model._get_feat_extract_output_lengths(lengths)[0])
+            names = {"parakeet_ctc": "_get_subsampling_output_length"}
+            measure: Any = getattr(model, names.get(model_type, "_get_feat_extract_output_lengths"))
+            given = int(measure(lengths)[0])
         assert row.frames(model.config.to_dict(), samples) == given, samples
 
 

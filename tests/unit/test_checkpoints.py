@@ -69,7 +69,11 @@ def test_a_folder_without_manifest_never_counts_and_goes(tmp_path: Path) -> None
 
 def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
     save_step(tmp_path, 1, write)
-    again = save_step(tmp_path, 1, lambda folder: (folder / "other").write_text("x") and None)
+
+    def write_other(folder: Path) -> None:
+        (folder / "other").write_text("x")
+
+    again = save_step(tmp_path, 1, write_other)
     assert again.is_whole() and not (again.folder / "state.pt").exists()
 
 
