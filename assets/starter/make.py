@@ -2,9 +2,9 @@
 
     python -m assets.starter.make --minutes 50
 
-Its second layer learns phones, the same for all languages, and its last one learns letters. While the first fifth of the
-time lasts, each frame's phone is learnt by cross-entropy, since CTC from a random start sits on blanks for long;
-then phones are a sequence too. Started again it goes on where it was. At each evaluation the model so far is put into
+Its second layer learns phones, the same for all languages, and its last one learns letters. In the first fifth of
+the time each frame's phone is learnt by cross-entropy, since CTC from a random start sits on blanks for long; then
+phones are a sequence too. Started again it goes on where it was. At each evaluation the model so far is put into
 --out; the letters' head is left out, since a fine-tune puts its own on it.
 
 Needs beyond requirements.txt: Debian's libespeak-ng1 and espeak-ng-data (1.51), and `pip install wordfreq`; for
