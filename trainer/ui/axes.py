@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 360, 230  # units of the viewBox; a plot is 300 to 500 pixels wide, so a unit is about a pixel
-LEFT, RIGHT, TOP, BOTTOM = 40, 76, 26, 34  # RIGHT holds the names of the curves
+LEFT, RIGHT, TOP, BOTTOM = 40, 88, 26, 34  # RIGHT holds the names of the curves
 LABEL_HEIGHT = 27  # two lines of text
 
 
