@@ -39,6 +39,8 @@ def test_talk_chooses_the_model_records_and_stop_writes_it_down(page: Page) -> N
     talk(page)
     expect(stop_button(page)).to_be_visible(timeout=BUSY_MS)
     page.wait_for_timeout(2000)
+    fits = "(button) => button.scrollWidth <= button.clientWidth"
+    assert stop_button(page).evaluate(fits), "the word Stop stays within its button"
     shoot(page, "recording-1280")
     stop_button(page).click()
     expect(page.locator("#transcript")).to_have_text("n", timeout=PATIENCE_MS)

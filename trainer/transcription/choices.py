@@ -92,7 +92,7 @@ def _own_choices(settings: Settings, owner: str) -> list[Choice]:
 
 def _ready_choices(languages: list[str]) -> list[Choice]:
     return [
-        Choice(READY + code, f"Practice model · {_LANGUAGES[locale_of(code).language]}, comes with Voicetune")
+        Choice(READY + code, f"Practice model · {_LANGUAGES[locale_of(code).language]}")
         for code, folder in READY_MADE.items()
         if locale_of(code).language in languages and _holds_model(folder)
     ]
