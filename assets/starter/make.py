@@ -60,8 +60,8 @@ def new_model(labels: int) -> Wav2Vec2ForCTC:
         num_hidden_layers=4,
         num_attention_heads=4,
         intermediate_size=1024,
-        # Four convolutions and 33 frames a second instead of seven and 50: half the time, and on two cores that is
-        # what decides. 33 frames hold the letters of fast speech.
+        # Four convolutions and 33 frames a second instead of seven and 50: quicker, and on two cores that is what
+        # decides. 33 frames hold the letters of fast speech.
         conv_dim=(64, 128, 192, 256),
         conv_kernel=KERNELS,
         conv_stride=STRIDES,
