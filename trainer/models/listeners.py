@@ -26,7 +26,6 @@ from trainer.speech.audio import SAMPLE_RATE
 
 Values = dict[str, Any]
 
-FILES = ("processor_config.json", "preprocessor_config.json")  # as transformers 5 and 4 save it
 MS = SAMPLE_RATE // 1000  # samples a millisecond
 
 
@@ -77,18 +76,17 @@ LISTENERS = {
 
 
 def read_saved(folder: Path) -> Values:
-    """The values of the extractor saved beside a model; {} where there is none that can be read."""
-    for name in FILES:
-        file = folder / name
-        try:
-            values = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size <= CONFIG_BYTES else {}
-        except (OSError, ValueError):
-            continue
-        if isinstance(values, dict):
-            values = values.get("feature_extractor", values)
-        if isinstance(values, dict) and values:
-            return values
-    return {}
+    """The values of the extractor saved beside a model, as Transformers 4 or 5 saves them; {} where there are none."""
+    newer = _read(folder / "processor_config.json").get("feature_extractor")
+    return _read(folder / "preprocessor_config.json") | (newer if isinstance(newer, dict) else {})
+
+
+def _read(file: Path) -> Values:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size <= CONFIG_BYTES else {}
+    except (OSError, ValueError):
+        return {}  # both files are optional
+    return values if isinstance(values, dict) else {}
 
 
 def check_saved(saved: Values, fixed: dict[str, int]) -> None:

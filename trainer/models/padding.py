@@ -2,8 +2,9 @@
 
 Models with `feat_extract_norm="group"` normalise each channel of their first convolution over the whole input, padding
 included. Conformers (Wav2Vec2-Conformer, Parakeet) normalise over the whole batch while they train, and convolutions
-inside a transformer (Wav2Vec2-Conformer's, Data2VecAudio's) reach into the padding. So a clip sounds different to them in a batch than alone, as it is used. Here these
-layers take each clip's own frames; together with an attention mask, a clip's logits are then the same in any company.
+inside a transformer (Wav2Vec2-Conformer's, Data2VecAudio's) reach into the padding. So a clip sounds different to them
+in a batch than alone, as it is used. Here these layers take each clip's own frames; together with an attention mask, a
+clip's logits are then the same in any company.
 """
 
 from collections.abc import Iterator

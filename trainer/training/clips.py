@@ -81,9 +81,7 @@ class Collator:
         return batch
 
     def _listen(self, waveform: np.ndarray) -> BatchFeature:
-        return self._extractor(
-            waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
-        )
+        return self._extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True)
 
 
 def _padded(inputs: torch.Tensor, longest: int) -> torch.Tensor:
