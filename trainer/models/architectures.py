@@ -75,12 +75,12 @@ _ROWS = (
     Architecture("wavlm", "WavLM", attention=("eager",), masks_features=False),  # masking features crashes it
     Architecture("unispeech", "UniSpeech"),
     Architecture("unispeech-sat", "UniSpeechSat"),
-    Architecture("sew", "SEW", from_pooled_samples, kept_to_pool),
+    Architecture("sew", "SEW", from_pooled_samples, kept=kept_to_pool),
     Architecture(
         "sew-d",
         "SEW-D",
         from_pooled_samples,
-        kept_to_pool,
+        kept=kept_to_pool,
         attention=("eager",),
         zeroed=("feat_proj_dropout", "final_dropout"),
     ),
@@ -114,7 +114,6 @@ _ROWS = (
         "parakeet_ctc",
         "Parakeet-CTC",
         from_subsampled_features,
-        kept_to_pool,
         listener="parakeet",
         input_name="input_features",
         hop=HOP,
