@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2FeatureExtractor
+from transformers import PreTrainedModel, Wav2Vec2FeatureExtractor
 from transformers.utils import logging
 
 from trainer.errors import UserError
-from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames, read_config
-from trainer.models.limits import check_limits
+from trainer.hub.quota import release
+from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames
+from trainer.models.checking import check_folder
+from trainer.models.opening import load
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
-from trainer.models.weights import check_weights
 
 # That a base gets a new head is no warning here, and a load takes less time than its progress bar.
 logging.set_verbosity_error()
@@ -86,16 +86,14 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
-    config = read_config(folder)
-    check_limits(config)
-    check_weights(folder)
+    config = check_folder(folder)
     vocabulary = read_vocabulary(folder)
     if vocabulary is None:
         raise UserError(
             "This model was only pretrained: it has no list of letters yet.",
             "Fine-tune it first, or choose one that was fine-tuned for speech recognition.",
         )
-    model, new_weights = _load(folder, {"pad_token_id": vocabulary.blank})
+    model, new_weights = _load(folder, config, {"pad_token_id": vocabulary.blank})
     if any(name.startswith(ARCHITECTURES[config["model_type"]].head) for name in new_weights):
         raise UserError("This model was not taught to write letters yet.", "Fine-tune it first, or choose another.")
     if model.config.vocab_size < max(vocabulary.tokens.values()) + 1:
@@ -112,9 +110,7 @@ def open_base(
     `overrides` are config values (dropouts, SpecAugment); `attention` is "eager", "sdpa", …, or None for the
     library's choice. Raises UserError where the checkpoint is unusable.
     """
-    config = read_config(folder)
-    check_limits(config)
-    check_weights(folder)
+    config = check_folder(folder)
     settings: dict[str, Any] = {
         "pad_token_id": vocabulary.blank,
         "ctc_loss_reduction": "mean",
@@ -123,7 +119,7 @@ def open_base(
     }
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
-    model, _ = _load(folder, settings, attention)
+    model, _ = _load(folder, config, settings, attention)
     if not keep_head:
         # A head that fits by chance was still trained for other labels.
         head = getattr(model, ARCHITECTURES[config["model_type"]].head)
@@ -139,25 +135,14 @@ def open_base(
     return Checkpoint(model, feature_extractor_for(folder, config), vocabulary, config)
 
 
-def _load(folder: Path, settings: dict[str, Any], attention: str | None = None) -> tuple[PreTrainedModel, set[str]]:
-    """The model, and the names of weights that the files do not hold."""
+def _load(
+    folder: Path, config: dict[str, Any], settings: dict[str, Any], attention: str | None = None
+) -> tuple[PreTrainedModel, set[str]]:
+    """As `opening.load`; what was downloaded may make way for other models then."""
     try:
-        model, info = AutoModelForCTC.from_pretrained(
-            folder,
-            dtype=torch.float32,  # the default "auto" would train fp16 checkpoints in fp16
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            attn_implementation=attention,
-            **settings,
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UserError(
-            "I cannot open this model: its files are broken or do not fit together.", "Choose another model."
-        ) from error
-    return model, {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+        return load(folder, config, settings, attention)
+    finally:
+        release(folder)
 
 
 def _remove(folder: Path) -> None:
