@@ -23,6 +23,7 @@ from trainer.models.memory import free_memory
 from trainer.models.weights import check_weights, weight_files
 from trainer.settings import Settings
 
+SOME_LETTERS = 32
 BYTES = 4  # of a parameter: all are held as float32
 # Also learnt, but only used while training: a base that was trained without masking has none.
 _MAY_LACK = ("masked_spec_embed",)
@@ -33,7 +34,7 @@ ELSEWHERE, SMALLER = "Choose another model.", "Choose a smaller model."
 def check_builds(config: dict[str, Any]) -> None:
     """Raises UserError where config.json builds no model, or one too large for the memory. Allocates nothing."""
     try:
-        cleaned = _clean(config)
+        cleaned = _clean({**config, "vocab_size": config.get("vocab_size") or SOME_LETTERS})  # a base may have none
         with torch.device("meta"):
             plan = MODEL_FOR_CTC_MAPPING[type(cleaned)](cleaned)
     except Exception as error:  # there is no end of what a strange config makes a model's constructor raise

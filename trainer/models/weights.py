@@ -64,7 +64,7 @@ def _header(file: Path) -> dict[str, tuple[int, ...]]:
             raise ValueError("header's length")
         entries = json.loads(opened.read(length))
     entries.pop("__metadata__", None)
-    shapes, taken = {}, 0
+    shapes, spans = {}, []
     for name, entry in entries.items():
         shape = tuple(entry["shape"])
         if len(shape) > 8 or not all(type(side) is int and 0 <= side < 2**40 for side in shape):
@@ -72,7 +72,13 @@ def _header(file: Path) -> dict[str, tuple[int, ...]]:
         begin, end = entry["data_offsets"]
         if end - begin != prod(shape) * BYTES_EACH[entry["dtype"]]:
             raise ValueError("offsets")
-        shapes[name], taken = shape, taken + end - begin
-    if taken != size - 8 - length:
+        shapes[name] = shape
+        spans.append((begin, end))
+    place = 0
+    for begin, end in sorted(spans):  # one after the other, without gaps: nothing is hidden, nothing read twice
+        if begin != place:
+            raise ValueError("offsets")
+        place = end
+    if place != size - 8 - length:
         raise ValueError("file's size")
     return shapes
