@@ -79,7 +79,7 @@ def hostile_repos(planted: Path, secret: Path) -> list[Hostile]:
     ]
 
 
-def change(sound: Files, file: str = "config.json", **values: Any) -> Files:
+def change(sound: Files, file: str = "config.json", /, **values: Any) -> Files:
     """The model with values of a JSON file changed."""
     return sound | {file: json.dumps(json.loads(sound.get(file, b"{}")) | values).encode()}
 
@@ -292,7 +292,8 @@ def _half(whole: bytes) -> bytes:
 
 def _sound_shards(bare: Files, whole: bytes) -> Files:
     tensors = load(whole)
-    files, where = {}, {}
+    files: Files = {}
+    where: dict[str, str] = {}
     for number in (1, 2):
         name = SHARD.format(number)
         part = {key: tensors[key] for key in list(tensors)[number - 1 :: 2]}

@@ -1,4 +1,4 @@
-"""Whatever a repo holds, the answer is a sentence: nothing of it runs, and nothing of the host is read, sent or told."""
+"""Whatever a repo holds, the answer is a sentence: nothing of it runs, nothing of the host is read, sent or told."""
 
 import getpass
 import json
@@ -175,7 +175,7 @@ def test_the_figures(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> No
     slowest = max(answers, key=lambda answer: answer["seconds"])
     with capsys.disabled():
         print(
-            f"\n{len({answer['model'] for answer in answers})} repos and folders, {len(refused)} refusals in two roles, "
+            f"\n{len({answer['model'] for answer in answers})} repos and folders, {len(refused)} refusals, "
             f"the slowest answer {slowest['seconds']:.2f} s ({slowest['model'].rpartition('/')[2]})"
         )
     assert len({answer["model"] for answer in refused}) >= 40
