@@ -128,6 +128,7 @@ def test_it_serves_the_page_and_writes_down_a_clip(space_python: Path, playwrigh
             page = profile(browser).new_page()
             page.goto(space.url)
             expect(page.locator("#banner")).to_contain_text("forgets its models when it restarts", timeout=60_000)
+            expect(page.get_by_role("button", name="Duplicate this Space")).to_be_visible()
             page.get_by_role("tab", name="Transcribe").click()
             expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("^Practice model"), timeout=30_000)
             asked = time.monotonic()
