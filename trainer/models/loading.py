@@ -123,8 +123,8 @@ def open_base(
     }
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
-    model, _ = _load(folder, settings, attention)
-    if not keep_head:
+    model, new_weights = _load(folder, settings, attention)
+    if not keep_head or any(name.startswith(ARCHITECTURES[config["model_type"]].head) for name in new_weights):
         # A head that fits by chance was still trained for other labels.
         head = getattr(model, ARCHITECTURES[config["model_type"]].head)
         torch.nn.init.normal_(head.weight, std=model.config.initializer_range)
