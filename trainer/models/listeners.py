@@ -1,6 +1,5 @@
 """How sound goes into each kind of model: its feature extractor, as the base was trained, and its processor's class."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from transformers import (
 )
 
 from trainer.errors import UserError
-from trainer.models.architectures import CONFIG_BYTES
+from trainer.hub.reading import read_json
 from trainer.models.frames import HOP, WINDOW
 from trainer.models.mctct import MCTCTFeatureExtractor
 from trainer.speech.audio import SAMPLE_RATE
@@ -47,7 +46,7 @@ def _samples(config: Values, saved: Values) -> SequenceFeatureExtractor:
 def _mctct(config: Values, saved: Values) -> SequenceFeatureExtractor:
     values = {name: bool(saved.get(name, True)) for name in ("normalize_means", "normalize_vars")}
     for name in ("frame_signal_scale", "preemphasis_coeff", "mel_floor"):
-        if _is_number(saved.get(name)):
+        if _is_number(saved.get(name)) and saved[name] > 0:
             values[name] = saved[name]
     if saved.get("win_function") in ("hamming_window", "hann_window"):
         values["win_function"] = saved["win_function"]
@@ -76,17 +75,12 @@ LISTENERS = {
 
 
 def read_saved(folder: Path) -> Values:
-    """The values of the extractor saved beside a model, as Transformers 4 or 5 saves them; {} where there are none."""
-    newer = _read(folder / "processor_config.json").get("feature_extractor")
-    return _read(folder / "preprocessor_config.json") | (newer if isinstance(newer, dict) else {})
+    """The values of the extractor saved beside a model, as Transformers 4 or 5 saves them; {} where there are none.
 
-
-def _read(file: Path) -> Values:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size <= CONFIG_BYTES else {}
-    except (OSError, ValueError):
-        return {}  # both files are optional
-    return values if isinstance(values, dict) else {}
+    Raises UserError for a file that cannot be read.
+    """
+    newer = (read_json(folder, "processor_config.json") or {}).get("feature_extractor")
+    return (read_json(folder, "preprocessor_config.json") or {}) | (newer if isinstance(newer, dict) else {})
 
 
 def check_saved(saved: Values, fixed: dict[str, int]) -> None:
