@@ -93,7 +93,7 @@ def test_four_clips_are_learnt_by_heart(taught: Taught) -> None:
     data = next(event for event in taught.events if event["event"] == "data")
     assert (data["train_clips"], data["left_out"]) == (4, {})
     before, after = _evaluated(taught.events)
-    assert before["cer"] > 0.9
+    assert before["cer"] > 0.5
     assert after["loss"] < 0.05 and after["cer"] == 0
 
 
