@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from transformers import PreTrainedModel, Wav2Vec2FeatureExtractor
+from transformers import PreTrainedModel, SequenceFeatureExtractor
 from transformers.utils import logging
 
 from trainer.errors import UserError
 from trainer.hub.quota import release
-from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames
+from trainer.models.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    encoder_frames,
+    first_frames,
+    frame_stride,
+    longest_samples,
+    output_frames,
+    shortest_samples,
+)
 from trainer.models.checking import check_folder
 from trainer.models.opening import load
 from trainer.models.padding import clip_lengths, ignore_padding
@@ -33,7 +43,7 @@ class Checkpoint:
     """A model with all that is needed to use it."""
 
     model: PreTrainedModel
-    extractor: Wav2Vec2FeatureExtractor
+    extractor: SequenceFeatureExtractor
     vocabulary: Vocabulary
     config: dict[str, Any]
 
@@ -51,9 +61,21 @@ class Checkpoint:
         """Samples at 16 kHz from one CTC frame to the next."""
         return frame_stride(self.config)
 
+    def fit(self, waveform: np.ndarray) -> np.ndarray:
+        """A clip as the model can hear it: with silence after one too short for a single frame."""
+        waveform = waveform[: self.architecture.kept(self.config, len(waveform))]
+        return np.pad(waveform, (0, max(0, shortest_samples(self.config) - len(waveform))))
+
+    @property
+    def longest(self) -> int | None:
+        """The most samples that are well heard at once; None where there is no most."""
+        return longest_samples(self.config)
+
     def clip_lengths(self, samples: torch.Tensor) -> AbstractContextManager[None]:
         """Inside, a padded batch whose clips have so many samples is heard as if each were alone."""
-        return clip_lengths(self.model, samples, self.config["conv_kernel"][0], self.config["conv_stride"][0])
+        first = torch.tensor([first_frames(self.config, int(length)) for length in samples])
+        encoder = torch.tensor([encoder_frames(self.config, int(length)) for length in samples])
+        return clip_lengths(self.model, first, encoder)
 
     def freeze_front_end(self) -> None:
         """Leave the convolutions as they were pretrained: they cost a third of a step and rarely gain from it."""
@@ -66,7 +88,7 @@ class Checkpoint:
         draft, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
         _remove(draft)
         self.model.save_pretrained(draft)
-        save_processor(draft, self.extractor, self.vocabulary)
+        save_processor(draft, self.extractor, self.vocabulary, self.config)
         (draft / NOTES).write_text(json.dumps(notes, indent=2, ensure_ascii=False), encoding="utf-8")
         _remove(old)
         if folder.exists():
@@ -119,10 +141,11 @@ def open_base(
     }
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
-    model, new_weights = _load(folder, config, settings, attention)
-    if not keep_head or any(name.startswith(ARCHITECTURES[config["model_type"]].head) for name in new_weights):
+    row = ARCHITECTURES[config["model_type"]]
+    model, new_weights = _load(folder, config, settings, attention if attention in row.attention else None)
+    if not keep_head or any(name.startswith(row.head) for name in new_weights):
         # A head that fits by chance was still trained for other labels.
-        head = getattr(model, ARCHITECTURES[config["model_type"]].head)
+        head = getattr(model, row.head)
         torch.nn.init.normal_(head.weight, std=model.config.initializer_range)
         torch.nn.init.zeros_(head.bias)
         # It begins in silence, as every CTC model does after some steps: before training, exactly all words are wrong.
