@@ -17,6 +17,12 @@ from trainer.models.frames import (
     from_subsampled_features,
     kept_to_pool,
 )
+from trainer.models.limits import check_limits
+
+LONGEST_FIRST_FRAME = 16_000  # samples; real models need a twentieth
+# Samples from one CTC frame to the next: 320 to 1280 in published models. A step of one sample, which no weight shows,
+# would make attention take the square of 16,000 frames a second of memory.
+STRIDES = range(160, 3201)
 
 _EVERYWHERE = ("eager", "sdpa")
 _DROPOUTS = ("attention_dropout", "hidden_dropout", "activation_dropout")
@@ -128,16 +134,16 @@ ARCHITECTURES: dict[str, Architecture] = {row.model_type: row for row in _ROWS}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a checkpoint, checked to be of a known type. Raises UserError."""
+    """config.json of a checkpoint, checked to be of a known type and within bounds. Raises UserError."""
     config = read_json(folder, "config.json", CONFIG_BYTES)
     if config is None:
         raise UserError("This is not a model I can read: its config.json is missing.", "Choose another model.")
-    check_kind(config)
+    check_architecture(config)
     return config
 
 
-def check_kind(config: dict[str, Any]) -> None:
-    """Raises UserError for a config.json of a model type that is not in the table."""
+def check_architecture(config: dict[str, Any]) -> None:
+    """Raises UserError for a config.json of a model type that is not in the table, or out of bounds."""
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
         raise UserError("This is not a model I can read: its config.json names no kind.", "Choose another model.")
@@ -146,6 +152,17 @@ def check_kind(config: dict[str, Any]) -> None:
             f"This model is of the kind “{model_type[:40]}”, not one that writes down speech letter by letter.",
             f"Choose one of these kinds: {', '.join(row.title for row in _ROWS)}.",
         )
+    check_limits(config)
+    _check_frames(config)
+
+
+def _check_frames(config: dict[str, Any]) -> None:
+    try:
+        hears = shortest_samples(config) <= LONGEST_FIRST_FRAME and frame_stride(config) in STRIDES
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
+        hears = False
+    if not hears:
+        raise UserError("This model's config.json does not tell how it listens.", "Choose another model.")
 
 
 def wants_attention_mask(config: dict[str, Any]) -> bool:

@@ -37,6 +37,7 @@ def fetch_checked(
         check_config=check_config,
         quota_bytes=settings.max_cache_bytes,
         on_progress=on_progress,
+        endpoint=settings.hub_endpoint,
         cache_dir=settings.models_dir,
         shared=None if pickle else Path(constants.HF_HUB_CACHE),  # nothing is written to that one
     )

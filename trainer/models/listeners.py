@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from trainer.errors import UserError
-from trainer.hub.reading import read_json
+from trainer.hub.reading import CONFIG_BYTES, read_json
 from trainer.models.frames import HOP, WINDOW
 from trainer.models.mctct import MCTCTFeatureExtractor
 from trainer.speech.audio import SAMPLE_RATE
@@ -46,7 +46,7 @@ def _samples(config: Values, saved: Values) -> SequenceFeatureExtractor:
 def _mctct(config: Values, saved: Values) -> SequenceFeatureExtractor:
     values = {name: bool(saved.get(name, True)) for name in ("normalize_means", "normalize_vars")}
     for name in ("frame_signal_scale", "preemphasis_coeff", "mel_floor"):
-        if _is_number(saved.get(name)) and saved[name] > 0:
+        if _is_number(saved.get(name)):
             values[name] = saved[name]
     if saved.get("win_function") in ("hamming_window", "hann_window"):
         values["win_function"] = saved["win_function"]
@@ -75,12 +75,13 @@ LISTENERS = {
 
 
 def read_saved(folder: Path) -> Values:
-    """The values of the extractor saved beside a model, as Transformers 4 or 5 saves them; {} where there are none.
+    """The values of the extractor saved beside a model, as Transformers 4 or 5 saves them; {} where there are none."""
+    newer = _read(folder, "processor_config.json").get("feature_extractor")
+    return _read(folder, "preprocessor_config.json") | (newer if isinstance(newer, dict) else {})
 
-    Raises UserError for a file that cannot be read.
-    """
-    newer = (read_json(folder, "processor_config.json") or {}).get("feature_extractor")
-    return (read_json(folder, "preprocessor_config.json") or {}) | (newer if isinstance(newer, dict) else {})
+
+def _read(folder: Path, name: str) -> Values:
+    return read_json(folder, name, CONFIG_BYTES) or {}  # both files are optional
 
 
 def check_saved(saved: Values, fixed: dict[str, int]) -> None:

@@ -89,18 +89,18 @@ def _class_for(config: PreTrainedConfig) -> type[PreTrainedModel]:
 def _configured(config: dict[str, Any], settings: dict[str, Any]) -> PreTrainedConfig:
     with _broken():
         cleaned = _clean(config)
-    _put(cleaned, settings)
+    _set(cleaned, settings)
     return cleaned
 
 
-def _put(config: PreTrainedConfig, settings: dict[str, Any]) -> None:
-    """Settings over a config's values, and inside its parts."""
+def _set(config: PreTrainedConfig, settings: dict[str, Any]) -> None:
+    """Values that are dicts belong to the part of that name. Raises TypeError for a name that is not known."""
     for name, value in settings.items():
         if not hasattr(config, name):
             raise TypeError(f"{config.model_type} knows no {name}")
         part = getattr(config, name)
-        if isinstance(part, PreTrainedConfig):
-            _put(part, value)
+        if isinstance(part, PreTrainedConfig) and isinstance(value, dict):
+            _set(part, value)
         else:
             setattr(config, name, value)
 
