@@ -89,6 +89,16 @@ def to_wav(samples: np.ndarray, rate: int = SAMPLE_RATE) -> bytes:
     return target.getvalue()
 
 
+def to_16_bit(samples: np.ndarray) -> np.ndarray:
+    """float32 in [-1, 1] as int16; what a 16-bit file holds comes out unchanged."""
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def from_16_bit(samples: np.ndarray) -> np.ndarray:
+    """int16 as float32 in [-1, 1]."""
+    return samples.astype(np.float32) / 32768.0
+
+
 def is_silent(samples: np.ndarray) -> bool:
     """True where mono samples (n,) at 16 kHz are so quiet throughout that no speech can be in them."""
     if not len(samples):
