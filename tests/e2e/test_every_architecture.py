@@ -1,8 +1,9 @@
 """Every architecture of the table: a small random model learns four real clips by heart, in one padded batch, and is
-then opened in every way there is. Two clips in three come at 8 kHz, as telephones record."""
+then opened in every way there is. Three of the clips come at 8 kHz, as telephones record."""
 
 import csv
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ CLIPS = {
     "en_fsdd_digits/7_theo_1.wav": "seven",  # 0.36 s at 8 kHz, and so are the next two
     "en_fsdd_digits/0_nicolas_2.wav": "zero",
     "en_fsdd_digits/4_jackson_3.wav": "four",
-    "multilang/en/sr_english.wav": "one two three",  # 2.7 s at 44.1 kHz
+    # 2.1 s at 16 kHz. Not one with digital silence: it is the same between words, where a model without a convolution
+    # over positions has to write a space, and at the ends, where it must not.
+    "multilang/fr/stp_combien_fait_il.wav": "combien fait il",
 }
 STEPS = 120
 QUICK = {"sew", "mctct", "wav2vec2-bert", "parakeet_ctc"}  # one of each kind of front end
@@ -89,10 +92,12 @@ def _evaluated(events: Events) -> Events:
     return [event for event in events if event["event"] == "evaluated"]
 
 
-def test_four_clips_are_learnt_by_heart(taught: Taught) -> None:
+def test_four_clips_are_learnt_by_heart(taught: Taught, record_property: Callable[[str, object], None]) -> None:
     data = next(event for event in taught.events if event["event"] == "data")
     assert (data["train_clips"], data["left_out"]) == (4, {})
     before, after = _evaluated(taught.events)
+    record_property("loss", after["loss"])
+    record_property("cer", after["cer"])
     assert before["cer"] > 0.5
     assert after["loss"] < 0.05 and after["cer"] == 0
 
