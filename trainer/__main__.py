@@ -1,4 +1,4 @@
-"""python -m trainer finetune | evaluate | transcribe | publish | runs | doctor: all that the app can do, without a browser."""
+"""python -m trainer COMMAND: all that the app can do, without a browser."""
 
 import argparse
 import importlib

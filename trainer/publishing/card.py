@@ -68,9 +68,10 @@ def usage(repo_id: str) -> str:
 
 
 def _opening(facts: Facts) -> str:
+    origin = f"{_base(facts)} on {_DATA[facts.source]}".replace("Voicetune's", "its")
     return (
         f"A speech recognition model for {facts.locale.english} ({facts.locale.code}): it writes down what it hears, "
-        f"letter by letter (CTC). It was fine-tuned from {_base(facts)} on {_DATA[facts.source]} with Voicetune."
+        f"letter by letter (CTC). Voicetune fine-tuned it from {origin}."
     )
 
 
@@ -81,29 +82,36 @@ def _base(facts: Facts) -> str:
 
 
 def _results(facts: Facts) -> list[str]:
-    before, after, data = facts.view.baseline, facts.view.best, facts.view.data
+    before, after = facts.view.baseline, facts.view.best
     if after is None:
         return ["Its errors were not measured before the training ended."]
     rows = [
         ("Word errors (WER)", _rate(before, "wer"), f"**{_rate(after, 'wer')}**"),
         ("Character errors (CER)", _rate(before, "cer"), f"**{_rate(after, 'cer')}**"),
     ]
-    clips = f"{data.test_clips} clips ({_minutes(data.test_seconds)})" if data else "clips"
-    revision = f", revision `{MINDS14_REVISION[:7]}`" if facts.source == "minds14" else ""
-    checks = sum(1 for check in facts.view.evaluations if check.step)
-    kept = (
-        f"The best of {checks} checks on these same clips was kept, so the figures are slightly flattering. "
-        if checks > 1
-        else ""
-    )
-    held = "MInDS-14 has one split; a part of it, drawn by the seed, was held back to test on. "
-    words = "Chinese is written without spaces, so there only the characters count. " if _han(facts) else ""
     return [
         table(("On clips that it was not trained on", "Before", "After"), rows),
-        f"Measured on {clips} of the test split of {_DATA[facts.source]}{revision}; no text is on both sides of the "
-        f"split. {held if facts.source == 'minds14' else ''}{kept}{words}Both sides are normalised first: one case, Unicode NFC, no punctuation but the "
-        "apostrophe within words.",
+        " ".join(filter(None, _measuring(facts))),
         f"![How the errors and the loss fell while it learnt]({PICTURE})",
+    ]
+
+
+def _measuring(facts: Facts) -> list[str]:
+    """How the figures came about, a sentence each."""
+    data = facts.view.data
+    clips = f"{data.test_clips} clips ({_minutes(data.test_seconds)})" if data else "clips"
+    minds14, han = facts.source == "minds14", facts.locale.script == "han"
+    checks = sum(1 for check in facts.view.evaluations if check.step)
+    return [
+        f"Measured on {clips} of the test split of {_DATA[facts.source]}"
+        + (f", revision `{MINDS14_REVISION[:7]}`;" if minds14 else ";"),
+        "no text is on both sides of the split.",
+        "MInDS-14 has one split; a part of it, drawn by the seed, was held back to test on." if minds14 else "",
+        f"The best of {checks} checks on these same clips was kept, so the figures are slightly flattering."
+        if checks > 1
+        else "",
+        "Chinese is written without spaces, so there only the characters count." if han else "",
+        "Both sides are normalised first: one case, Unicode NFC, no punctuation but the apostrophe within words.",
     ]
 
 
@@ -156,7 +164,10 @@ def _making(facts: Facts) -> list[str]:
     if facts.view.started and facts.view.ended:
         rows.append(("Time", _minutes(facts.view.ended - facts.view.started)))
     rows += _machine(facts)
-    return [table(("", ""), rows), f"Every step of the training is in [{EVENTS}]({EVENTS}), one JSON object a line."]
+    return [
+        table(("Recipe", ""), rows),
+        f"Every step of the training is in [{EVENTS}]({EVENTS}), one JSON object a line.",
+    ]
 
 
 def _learning_rate(facts: Facts) -> str:
@@ -178,19 +189,20 @@ def _machine(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _limits(facts: Facts) -> list[str]:
-    small = (
-        "- The base is tiny (4 million parameters) and was pretrained on computer voices: expect sentences like those "
-        "it was trained on, not dictation.\n"
-        if facts.base == "starter"
-        else ""
-    )
-    return [
-        f"{small}- It writes letters without punctuation, in one case, and knows no letter that its training text "
-        f"lacks.\n- One voice, one language: {facts.locale.english}. Noise, other accents and other subjects than those "
-        "of the data raise its errors.\n- It has no language model: it spells what it hears.\n- Do not decide about "
-        "people by what it writes down without someone who listens.",
-        _TRANSCRIPTS[facts.source],
+    points = [
+        "It writes letters without punctuation, in one case, and knows no letter that its training text lacks.",
+        f"One voice, one language: {facts.locale.english}. Noise, other accents and other subjects than those of the "
+        "data raise its errors.",
+        "It has no language model: it spells what it hears.",
+        "Do not decide about people by what it writes down without someone who listens.",
     ]
+    if facts.base == "starter":
+        points.insert(
+            0,
+            "The base is tiny (4 million parameters) and was pretrained on computer voices: expect sentences like "
+            "those it was trained on, not dictation.",
+        )
+    return ["\n".join(f"- {point}" for point in points), _TRANSCRIPTS[facts.source]]
 
 
 def _licences(facts: Facts, wish: Wish) -> str:
@@ -202,7 +214,3 @@ def _minutes(seconds: float) -> str:
     if seconds < 59.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _han(facts: Facts) -> bool:
-    return facts.locale.script == "han"

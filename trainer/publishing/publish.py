@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from trainer.errors import UserError
+from trainer.hub.reach import reachable
 from trainer.publishing import refusals
 from trainer.publishing.card import EVENTS
 from trainer.publishing.parts import Part, parts_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Token = str | Literal[True]
 Progress = Callable[[int, int], None]  # bytes sent, bytes in all; total 0: the Hub is asked or is thinking
+SECONDS_TO_ANSWER = 4.0  # until the Hub counts as out of reach
 MESSAGE = "A model trained with Voicetune"
 _OWN_OF_HUB = {".gitattributes"}  # what a new repo holds
 
@@ -39,12 +41,15 @@ class Hub:
     on_space: bool = False
 
 
+THE_HUB = Hub()
+
+
 def publish(
     run: Run,
     wish: Wish,
     token: Token | None,
     picture: str,
-    hub: Hub = Hub(),
+    hub: Hub = THE_HUB,
     on_progress: Progress = lambda done, total: None,
 ) -> Receipt:
     """Share a run that is over. `picture` is its curves as an SVG file.
@@ -64,7 +69,7 @@ def publish(
     return receipt
 
 
-def who_signs(token: Token | None, hub: Hub = Hub()) -> str:
+def who_signs(token: Token | None, hub: Hub = THE_HUB) -> str:
     """Whose token it is, where it may write. Raises UserError."""
     return _signed_api(token, hub)[1]
 
@@ -76,6 +81,8 @@ def _signed_api(token: Token | None, hub: Hub) -> tuple["HfApi", str]:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=hub.endpoint, token=token)
+    if not reachable(api.endpoint, SECONDS_TO_ANSWER):  # huggingface_hub would wait for as long as the system does
+        raise refusals.out_of_reach()
     with _refusing("the model", hub):
         who: dict[str, Any] = api.whoami()
     if who.get("auth", {}).get("accessToken", {}).get("role") == "read":

@@ -13,6 +13,11 @@ def not_signed_in(on_space: bool) -> UserError:
     return UserError("This computer is not signed in to the Hub.", "Run “hf auth login” in a terminal, then try again.")
 
 
+def out_of_reach() -> UserError:
+    """No answer at all."""
+    return UserError("The Hugging Face Hub cannot be reached.", "Check the internet connection, then try again.")
+
+
 def expired(on_space: bool) -> UserError:
     """There is one, and the Hub does not take it."""
     todo = "Sign out and in again" if on_space else "Run “hf auth login” in a terminal once more"
@@ -56,8 +61,6 @@ def explain(error: Exception, repo_id: str, on_space: bool) -> UserError:
     status = status_of(error)
     if came(errors.LocalTokenNotFoundError):
         return not_signed_in(on_space)
-    if came(errors.OfflineModeIsEnabled):
-        return UserError("This computer is told to stay offline.", "Unset HF_HUB_OFFLINE, then try again.")
     if status == 401:
         return expired(on_space)
     if status in (403, 404):

@@ -8,7 +8,7 @@ from trainer.ui.axes import HEIGHT, WIDTH
 from trainer.ui.charts import loss_chart, rate_chart
 
 LOSS_POINTS = 240  # as on the page: the plot is some 250 units wide
-_TITLE = 34  # units above each plot
+_TITLE, _MARGIN = 34, 14  # units above each plot and left of it
 # style.css's own, with its light colours: the picture brings its own ground, so that it can be read on any.
 _STYLE = """
   svg { background: #ffffff; font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
@@ -38,11 +38,10 @@ def picture(view: RunView, locale: Locale) -> str:
         found = _PLOT.search(plot)
         assert found, "charts draw a figure with a caption and one svg"
         spoken.append(found[2])
-        parts.append(
-            f'<g transform="translate({number * WIDTH} {_TITLE})"><text class="title" x="8" y="-12">{found[1]}</text>'
-            f"{found[3]}</g>"
-        )
-    width, height = 2 * WIDTH, HEIGHT + _TITLE
+        title = f'<text class="title" x="0" y="-12">{found[1]}</text>'
+        left = _MARGIN + number * (WIDTH + _MARGIN)
+        parts.append(f'<g transform="translate({left} {_TITLE})">{title}{found[3]}</g>')
+    width, height = 2 * (WIDTH + _MARGIN), HEIGHT + _TITLE
     style = _STYLE.replace("FIRST", "#0072b2").replace("SECOND", "#b35900")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
