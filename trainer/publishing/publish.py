@@ -7,6 +7,7 @@ mended: the Hub says what it has, by hashes, and only the rest is sent.
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from trainer.errors import UserError
+from trainer.hub.ids import check_repo_id
 from trainer.hub.reach import reachable
 from trainer.publishing import refusals
 from trainer.publishing.card import EVENTS
@@ -30,6 +32,7 @@ Token = str | Literal[True]
 Progress = Callable[[int, int], None]  # bytes sent, bytes in all; total 0: the Hub is asked or is thinking
 SECONDS_TO_ANSWER = 4.0  # until the Hub counts as out of reach
 MESSAGE = "A model trained with Voicetune"
+_TOKEN = re.compile(r"[!-~]+")
 _OWN_OF_HUB = {".gitattributes"}  # what a new repo holds
 
 
@@ -78,16 +81,20 @@ def _signed_api(token: Token | None, hub: Hub) -> tuple["HfApi", str]:
     """The client and who signs: asked first, so that a sign-in that will not do is known before anything is made."""
     if token is not True and not (isinstance(token, str) and token):
         raise refusals.not_signed_in(hub.on_space)
+    if token is not True and not _TOKEN.fullmatch(token):  # a library's debug log would repeat it
+        raise refusals.expired(hub.on_space)
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=hub.endpoint, token=token)
     if not reachable(api.endpoint, SECONDS_TO_ANSWER):  # huggingface_hub would wait for as long as the system does
         raise refusals.out_of_reach()
     with _refusing("the model", hub):
-        who: dict[str, Any] = api.whoami()
-    if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        who = api.whoami()
+        name = check_repo_id(who["name"])
+        role = who.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read":
         raise refusals.read_only()
-    return api, str(who["name"])
+    return api, name
 
 
 @contextmanager

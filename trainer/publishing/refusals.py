@@ -38,8 +38,8 @@ def taken(repo_id: str) -> UserError:
 
 
 def other_visibility(repo_id: str, private: bool) -> UserError:
-    """Shared before, and seen by others than is wished now."""
-    now, wished = ("private", "public") if private else ("public", "private")
+    """Shared before as the opposite of what is wished now: `private`."""
+    now, wished = ("public", "private") if private else ("private", "public")
     return UserError(
         f"{repo_id} is on the Hub already, and it is {now}.",
         f"Share it as {now} again, choose another name, or make it {wished} in its settings on the Hub.",
@@ -79,6 +79,11 @@ def explain(error: Exception, repo_id: str, on_space: bool) -> UserError:
         )
     if status >= 500:
         return UserError(f"The Hub is in trouble and answers with error {status}.", "Share it again in a few minutes.")
-    if status or came(ValueError):
+    if status == 0 and came(ValueError, TypeError, LookupError, AttributeError):
+        return UserError(
+            "The answer makes no sense, so it may not have come from the Hub.",
+            "Check whether this network wants you to sign in first, then share it again.",
+        )
+    if status:
         return UserError("The Hub did not accept what was sent.", "Try another name; if that fails, download the zip.")
     return UserError(f"The connection broke while {repo_id} was being shared.", AGAIN)

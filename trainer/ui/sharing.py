@@ -120,11 +120,12 @@ def _bar(sharing: Sharing) -> str:
 
 def _shared(receipt: Receipt) -> str:
     """The link, who sees it, and the three lines."""
-    seen = "Only you can see it" if receipt.private else "Everyone can see it"
-    login = " Where it is used, “hf auth login” comes first." if receipt.private else ""
+    seen = (
+        "Only you can see it; where you use it, run “hf auth login” first" if receipt.private else "Everyone can see it"
+    )
     return (
         f'<p class="message">It is on the Hub: <a href="{escape(receipt.url)}" target="_blank" rel="noopener">'
-        f"{escape(receipt.repo_id)}</a>. {seen}. This is how to use it, in Python:{login}</p>"
+        f"{escape(receipt.repo_id)}</a>. {seen}. In Python:</p>"
         f'<pre class="usage" id="usage" tabindex="0">{escape(receipt.usage)}</pre>'
         '<button type="button" class="copy" data-copy="usage">Copy</button>'
     )
