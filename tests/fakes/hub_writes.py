@@ -116,7 +116,7 @@ class WritableHub(FakeHub):
             if answer is not None:
                 await answer(scope, receive, send)
             else:
-                await reading(scope, _replay(call.body), send)
+                await reading(scope, _replay(call.body, receive), send)
 
         return app
 
@@ -265,8 +265,15 @@ def _mode(name: str, known: bytes | None) -> dict[str, Any]:
     return answer
 
 
-def _replay(body: bytes) -> Receive:
-    async def receive() -> Message:
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body once more, then whatever comes."""
+    replayed = False
+
+    async def again() -> Message:
+        nonlocal replayed
+        if replayed:
+            return await receive()
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return receive
+    return again

@@ -15,7 +15,7 @@ _LOOK = """
 def html_of(card: str) -> str:
     """The body of a card, its YAML left out. HTML in it is kept, as the Hub keeps it: it must do no harm."""
     body = card.split("\n---\n", 1)[1]
-    return MarkdownIt("commonmark", {"html": True}).enable("table").render(body)
+    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(body)
 
 
 def picture_of(browser: Browser, card: str, folder: Path, path: Path) -> None:
