@@ -31,12 +31,14 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT, SPACE_ID, OAUTH_CLIENT_ID."""
+        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT, SPACE_ID, SYSTEM,
+        OAUTH_CLIENT_ID."""
         on_space = bool(env.get("SPACE_ID"))
         return cls(
             data_dir=Path(env["VOICETUNE_DATA"]) if env.get("VOICETUNE_DATA") else _default_data_dir(env, on_space),
             on_space=on_space,
-            can_sign_in=not on_space or bool(env.get("OAUTH_CLIENT_ID")),
+            # As Gradio decides it; anywhere else its sign-in is a mock that takes everybody for the host.
+            can_sign_in=not on_space or (env.get("SYSTEM") == "spaces" and bool(env.get("OAUTH_CLIENT_ID"))),
             hub_endpoint=env.get("HF_ENDPOINT", cls.hub_endpoint).rstrip("/"),
             max_audio_seconds=float(env.get("VOICETUNE_MAX_SECONDS", cls.max_audio_seconds)),
             max_waiting_runs=int(env.get("VOICETUNE_MAX_WAITING", cls.max_waiting_runs)),

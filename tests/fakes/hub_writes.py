@@ -41,11 +41,13 @@ class Call:
     method: str
     path: str
     headers: dict[str, str]
+    query: str = ""
     body: bytes = b""
 
     @property
     def token(self) -> str:
-        return self.headers.get("authorization", "").removeprefix("Bearer ")
+        header = self.headers.get("authorization", "")
+        return header.removeprefix("Bearer ") if header.startswith("Bearer ") else ""
 
 
 @dataclass
@@ -104,7 +106,8 @@ class WritableHub(FakeHub):
                 await reading(scope, receive, send)
                 return
             headers = {key.decode().lower(): value.decode() for key, value in scope["headers"]}
-            call = Call(scope["method"], scope["raw_path"].decode().split("?")[0], headers)
+            path = scope["raw_path"].decode().split("?")[0]
+            call = Call(scope["method"], path, headers, scope["query_string"].decode())
             self.calls.append(call)
             cut = self.cut if self.cut and len(self.calls) == self.cut.at else None
             if cut and cut.body is None and not cut.done:
