@@ -136,8 +136,8 @@ def test_a_space_shares_for_who_is_signed_in_and_only_the_owner(browser: Browser
             page.get_by_role("button", name="Share", exact=True).click()
             expect(page.locator("#share-note")).to_contain_text("You are not signed in", timeout=20_000)
             assert not any(call.path == "/api/repos/create" for call in hub.calls)
-            page.get_by_role("button", name="Sign in with Hugging Face").click()
-            page.wait_for_url(app.url)
+            with page.expect_navigation():  # there and back
+                page.get_by_role("button", name="Sign in with Hugging Face").click()
             open_sharing(page)
             expect(page.get_by_role("button", name="Sign out (vera)")).to_be_visible()
             page.get_by_role("button", name="Share", exact=True).click()
