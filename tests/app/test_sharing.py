@@ -27,7 +27,7 @@ def start(folder: Path, hub: WritableHub, login: str | None, **variables: str) -
     if login:
         (folder / "hf" / "token").write_text(login)
     online = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
-    return start_app(folder, **online, **variables)
+    return start_app(folder, None, **online, **variables)
 
 
 @pytest.fixture

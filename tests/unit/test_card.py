@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from tests.fakes.rendering import html_of
@@ -106,7 +106,7 @@ def test_huggingface_hub_reads_it_back_unchanged(run: Run) -> None:
     text = written(facts_of(run))
     read = ModelCard(text)
     assert read.data.to_dict() == block_of(text)
-    assert read.data.eval_results and read.data.model_name == "my-model"
+    assert isinstance(read.data, ModelCardData) and read.data.eval_results and read.data.model_name == "my-model"
     assert str(read) == text
 
 
