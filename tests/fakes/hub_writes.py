@@ -255,7 +255,7 @@ class WritableHub(FakeHub):
 
     def _may_read(self, call: Call, repo_id: str) -> bool:
         if ("models", repo_id) in self.repos:
-            self.repos[("models", repo_id)].private = repo_id in self.private
+            self.repos[("models", repo_id)].told["private"] = repo_id in self.private
         return repo_id not in self.private or self.people.get(call.token) == repo_id.split("/")[0]
 
 
