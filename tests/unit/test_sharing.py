@@ -29,7 +29,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Publishing stands still until the gate opens; a run's end is looked for at once."""
     gate = threading.Event()
 
-    def publish(run: Run, wish: Wish, token: object, picture: str, hub: object, on_progress: object) -> Receipt:
+    def publish(run: Run, wish: Wish, token: object, picture: bytes, hub: object, on_progress: object) -> Receipt:
         on_progress(3, 10)  # type: ignore[operator]
         gate.wait(10)
         if wish.name == "broken":
@@ -54,7 +54,7 @@ def until(run: Run, state: str) -> Sharing:
 
 
 def begin(run: Run, name: str = "my-model") -> None:
-    start_sharing(run, Wish(name), "hf_x", lambda view: "<svg/>")
+    start_sharing(run, Wish(name), "hf_x", lambda view: b"PNG")
 
 
 def test_it_goes_on_in_the_background_once_and_leaves_a_receipt(gate: threading.Event, tmp_path: Path) -> None:

@@ -51,11 +51,11 @@ def publish(
     run: Run,
     wish: Wish,
     token: Token | None,
-    picture: str,
+    picture: bytes,
     hub: Hub = THE_HUB,
     on_progress: Progress = lambda done, total: None,
 ) -> Receipt:
-    """Share a run that is over. `picture` is its curves as an SVG file.
+    """Share a run that is over. `picture` is its curves as a PNG file.
 
     Raises UserError, with a sentence for each way this can fail. Where it broke off, call it again.
     """
@@ -91,7 +91,7 @@ def _signed_api(token: Token | None, hub: Hub) -> tuple["HfApi", str]:
     with _refusing("the model", hub):
         who = api.whoami()
         name = check_repo_id(who["name"])
-        role = who.get("auth", {}).get("accessToken", {}).get("role")
+        role = ((who.get("auth") or {}).get("accessToken") or {}).get("role")
     if role == "read":
         raise refusals.read_only()
     return api, name

@@ -25,7 +25,7 @@ SECONDS_OF_SILENCE = 1800.0  # from the Hub; huggingface_hub itself waits for ev
 SILENT = ("The Hub has not answered for half an hour.", "Check the internet connection, then share it again.")
 
 State = Literal["none", "wished", "asking", "sending", "shared", "failed"]
-Draw = Callable[[RunView], str]  # the run's curves as an SVG file
+Draw = Callable[[RunView], bytes]  # the run's curves as a PNG file
 
 
 @dataclass(frozen=True)
