@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer.commands.progress import ProgressBars
+from trainer.commands.publish import add_sharing, check_sharing, share
 from trainer.errors import UserError
 from trainer.runs.events import Event, EventLog
 from trainer.runs.processes import own_identity
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedule", choices=Schedule.__args__)  # type: ignore[attr-defined]
     for option in ("--freeze-feature-encoder", "--augment", "--gradient-checkpointing"):
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
+    add_sharing(parser, "--share", "when it has finished, share its model on the Hub under this name")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -71,6 +73,8 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 when finished, 130 when stopped, 1 when failed."""
     settings = Settings.from_env()
+    if options.share:
+        check_sharing(options)  # not after an hour of training
     run_ = _run_of(options, settings)
     recipe = run_.recipe()
     log = EventLog(run_.events)
@@ -84,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     stop = StopSignal(run_.stop_file)
     stop.install()
     try:
-        return _train(run_, recipe, settings, tell, stop)
+        code = _train(run_, recipe, settings, tell, stop)
     except StopRequested:
         tell("stopped")
         return 130
@@ -97,6 +101,9 @@ def run(options: argparse.Namespace) -> int:
     finally:
         bars.close()
         log.close()
+    if options.share and code == 0:
+        print(share(run_, options.share, options.public, options.licence, options.quiet).url)
+    return code
 
 
 def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
