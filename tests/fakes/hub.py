@@ -56,6 +56,7 @@ class Repo:
     kind: str
     id: str
     gated: bool = False
+    private: bool = False
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
 
@@ -89,7 +90,14 @@ class Repo:
                     sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
             siblings.append(sibling)
         gated = "manual" if self.gated else False
-        return {"id": self.id, "sha": commit, "private": False, "gated": gated, "disabled": False, "siblings": siblings}
+        return {
+            "id": self.id,
+            "sha": commit,
+            "private": self.private,
+            "gated": gated,
+            "disabled": False,
+            "siblings": siblings,
+        }
 
 
 class FakeHub:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainer.commands.helping import help_train
 from trainer.commands.progress import ProgressBars
+from trainer.commands.publish import add_sharing, check_sharing, share
 from trainer.errors import UserError
 from trainer.runs.events import Event, EventLog
 from trainer.runs.processes import own_identity
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedule", choices=Schedule.__args__)  # type: ignore[attr-defined]
     for option in ("--freeze-feature-encoder", "--augment", "--gradient-checkpointing"):
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
+    add_sharing(parser, "--share", "when it has finished, share its model on the Hub under this name")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -75,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings.from_env()
     if not Ranks.from_env().first:
         return help_train(lambda: recipe_of(options), options.run, settings)
+    if options.share:
+        check_sharing(options)  # not after an hour of training
     run_ = _run_of(options, settings)
     recipe = run_.recipe()
     log = EventLog(run_.events)
@@ -88,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     stop = StopSignal(run_.stop_file)
     stop.install()
     try:
-        return _train(run_, recipe, settings, tell, stop)
+        code = _train(run_, recipe, settings, tell, stop)
     except StopRequested:
         tell("stopped")
         return stopped_code()
@@ -101,6 +105,9 @@ def run(options: argparse.Namespace) -> int:
     finally:
         bars.close()
         log.close()
+    if options.share and code == 0 and not stop.requested:
+        print(share(run_, options.share, options.public, options.licence, options.quiet).url)
+    return code
 
 
 def _run_of(options: argparse.Namespace, settings: Settings) -> Run:

@@ -47,6 +47,7 @@ class LeftSide:
     fields: Fields
     data_card: gr.HTML
     data_sounds: gr.HTML
+    share: gr.Checkbox
     start: gr.Button
     start_note: gr.HTML
 
@@ -75,10 +76,17 @@ def build_left_side(settings: Settings) -> LeftSide:
     preset = gr.Radio(preset_choices(settings, None), value=first.preset, label="How long?", elem_id="preset")
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         form = _advanced(first, settings, locale, preset)
+        share = gr.Checkbox(
+            False,
+            label="Share it on the Hub when it has finished",
+            info="Only for you to see, until you change that there",
+            interactive=settings.can_sign_in,
+            elem_id="share-when-finished",
+        )
     with gr.Column(elem_id="start-bar"):
         start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
     start_note = fragment("", elem_id="start-note")
-    return LeftSide(form, data_card, data_sounds, start, start_note)
+    return LeftSide(form, data_card, data_sounds, share, start, start_note)
 
 
 def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio) -> Fields:

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from trainer.publishing.publish import Token
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.ui.faults import toasted
@@ -13,6 +14,7 @@ from trainer.ui.form import Form
 from trainer.ui.form_handlers import FormHandlers
 from trainer.ui.panel import Panel, build_panel
 from trainer.ui.run_handlers import RunHandlers, Visit
+from trainer.ui.sharing import SharingFields, signed
 from trainer.ui.watching import Watch, nothing_yet
 
 SECONDS_BETWEEN_POLLS = 2.0  # drawing takes a third of a core from the training at 1 s
@@ -45,6 +47,7 @@ class FineTuneTab:
 
     left: LeftSide
     panel: Panel
+    sharing: SharingFields
     watch: gr.State
     hub: gr.State  # whether the Hub can be reached; None while nobody knows
     secret: gr.BrowserState
@@ -68,8 +71,8 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
         with gr.Column(scale=4, min_width=300, elem_id="left-side"):
             left = build_left_side(settings)
         with gr.Column(scale=7, min_width=320, elem_id="right-side"):
-            panel = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds)
-    tab = FineTuneTab(left, panel, gr.State(Watch()), gr.State(None), secret, banner)
+            panel, sharing = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds, settings)
+    tab = FineTuneTab(left, panel, sharing, gr.State(Watch()), gr.State(None), secret, banner)
     runs, form = RunHandlers(settings), FormHandlers(settings)
     _wire_runs(demo, runs, tab)
     _wire_data(demo, form, tab)
@@ -91,8 +94,13 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
         *visit, run_id = sent
         return runs.choose(Visit(*visit), run_id)
 
-    def start(*sent: Any) -> list[Any]:
-        return runs.start(Visit(*sent[: len(tab.visit)]), Form(*sent[len(tab.visit) :]))
+    def start(signer: Token | None, *sent: Any) -> list[Any]:
+        *sent_form, share = sent[len(tab.visit) :]
+        return runs.start(Visit(*sent[: len(tab.visit)]), Form(*sent_form), share, signer)
+
+    def share(signer: Token | None, *sent: Any) -> list[Any]:
+        *visit, name, visibility, licence = sent
+        return runs.share(Visit(*visit), signer, name, visibility, licence)
 
     def stop(*sent: Any) -> list[Any]:
         return runs.stop(Visit(*sent))
@@ -102,7 +110,13 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
     panel.timer.tick(poll, tab.visit, tab.shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
     panel.stop.click(toasted(stop), tab.visit, tab.shown, **AT_ONCE)
-    started = panel.start.click(toasted(start), [*tab.visit, *fields.components], tab.shown, **AT_ONCE)
+    started = panel.start.click(
+        toasted(signed(runs.settings, start)),
+        [*tab.visit, *fields.components, tab.left.share],
+        tab.shown,
+        **AT_ONCE,
+    )
+    panel.share.click(toasted(signed(runs.settings, share)), [*tab.visit, *tab.sharing.inputs], tab.shown, **AT_ONCE)
     started.then(None, js=_TO_THE_PANEL)
 
 
