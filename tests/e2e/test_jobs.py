@@ -74,10 +74,10 @@ def test_a_whole_training_looks_like_one_of_this_machine(hub: JobsHub, settings:
     view = wait(run, lambda now: now.over)
     assert view.state == "finished", (view.what, hub.jobs["job0"].lines[-20:])
     assert [point.step for point in view.losses] == [1, 2, 3, 4] and all(point.value for point in view.losses)
-    assert [check.step for check in view.evaluations] == [0, 2, 4] and len(view.guesses) == 3
+    assert [check.step for check in view.evaluations] == [0, 2, 4] and view.guesses
     told = [event["job_seq"] for event in events(run) if "job_seq" in event]
     assert told == sorted(set(told)), "each event once, in order"
-    assert len(list((run.folder / "clips").glob("*.wav"))) == 3
+    assert len(list((run.folder / "clips").glob("*.wav"))) == len(view.guesses)
     heard = transcribe_with(str(next((run.folder / "clips").glob("*.wav"))), run.model, settings)
     assert heard.audio_seconds > 0.5
     assert_asked_for(hub, run)
@@ -171,7 +171,7 @@ def test_machines_have_prices_and_a_recipe_an_estimate(hub: JobsHub, settings: S
     found = machines_for(TOKEN, Hub(hub.url))
     assert [machine.name for machine in found] == ["t4-small", "a10g-small"], "one GPU each, the cheapest first"
     assert found[0].usd_an_hour == pytest.approx(0.40, abs=0.001) and "$0.40 an hour" in found[0].label
-    small, large = (offer(preset_of("real").recipe, machine, settings) for machine in found)
+    small, large = (offer(preset_of("full").recipe, machine, settings) for machine in found)
     assert small.minutes > large.minutes > MINUTES_TO_BEGIN
     assert small.usd == pytest.approx(small.minutes / 60 * found[0].usd_an_hour)
     assert small.limit_minutes > small.minutes and small.most_usd > small.usd
