@@ -9,15 +9,18 @@ import pytest
 import torch
 from transformers import AutoFeatureExtractor, AutoProcessor, AutoTokenizer
 
-from tests.fakes.sounds import say
+from tests.fakes.sounds import say, wav
 from tests.fakes.tiny_models import tiny_model
 from trainer.errors import UserError
 from trainer.models.architectures import ARCHITECTURES, shortest_samples
 from trainer.models.loading import Checkpoint, open_base, open_checkpoint
 from trainer.models.vocabulary import vocabulary_for
+from trainer.settings import Settings
+from trainer.speech.dataset import Preparation, Splitting
 from trainer.speech.locales import LOCALES
+from trainer.speech.sources import RawClip, Source
 from trainer.training.batching import padded_length
-from trainer.training.clips import Batch, Collator, Item
+from trainer.training.clips import Batch, ClipDataset, Collator, Item
 from trainer.training.evaluating import hear
 from trainer.transcription.transcriber import MOST_SECONDS, Transcriber
 
@@ -97,6 +100,16 @@ def test_too_short_a_clip_is_heard_with_silence(checkpoint: Checkpoint) -> None:
         logits = hear(checkpoint, sound)
         assert len(logits) == checkpoint.frames(shortest) and torch.isfinite(logits).all(), samples
         Transcriber(checkpoint)(sound)
+
+
+def test_too_short_a_clip_is_left_out_of_training_and_counted(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    shortest = shortest_samples(checkpoint.config)
+    clips = [RawClip(str(size), wav(say("a")[:size]), "a", "train") for size in (shortest - 1, shortest)]
+    prepare = Preparation(EN, "lower", Settings(data_dir=tmp_path), checkpoint.frames)
+    dataset = prepare(Source("folder", clips), Splitting(clips, clips[1:]))
+    assert dataset.left_out == {"too short for their text": 1}
+    batch = Collator(checkpoint)([ClipDataset(dataset.train, checkpoint)[0]])
+    assert torch.isfinite(_together(checkpoint, batch)).all()
 
 
 def test_stock_classes_open_what_is_saved(checkpoint: Checkpoint, tmp_path: Path) -> None:
