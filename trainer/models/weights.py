@@ -12,7 +12,6 @@ from trainer.hub.reading import file_in, read_json
 from trainer.hub.refusals import FORMAT_THAT_RUNS
 from trainer.hub.source import INDEX, PICKLE, SAFETENSORS, is_shard
 
-MOST_PARAMETERS = 2_500_000_000  # 10 GB in float32, as they are held on a CPU
 BYTES_EACH = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "I32": 4}  # whole numbers: counts of batch norms
 ELSEWHERE = "Choose another model."
 
@@ -44,8 +43,8 @@ def weight_files(folder: Path) -> list[Path]:
 def check_weights(folder: Path) -> Shapes:
     """The shape of each tensor in the model's weights, by its name.
 
-    Raises UserError where there are no weights, for a header that does not fit its file, for other types than
-    `BYTES_EACH`, and for more than `MOST_PARAMETERS`. Layout: the format's page in safetensors' README.
+    Raises UserError where there are no weights, for a header that does not fit its file, and for other types than
+    `BYTES_EACH`. Layout: the format's page in safetensors' README.
     """
     return shapes_of(_head(file) for file in weight_files(folder))
 
@@ -58,8 +57,6 @@ def shapes_of(heads: Iterable[Head]) -> Shapes:
             shapes |= _header(head)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError("This model's weights are broken or of a kind I cannot read.", ELSEWHERE) from error
-    if sum(map(prod, shapes.values())) > MOST_PARAMETERS:
-        raise UserError("This model is too large for this computer's memory.", "Choose a smaller model.")
     return shapes
 
 
