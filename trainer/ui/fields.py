@@ -13,6 +13,7 @@ from trainer.training.presets import PRESETS
 from trainer.ui.data_card import LOOKING
 from trainer.ui.form import OWN_FOLDER, Form, form_of, preset_label
 from trainer.ui.fragments import fragment
+from trainer.ui.renting import RentingFields, build_renting
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class LeftSide:
     data_card: gr.HTML
     data_sounds: gr.HTML
     share: gr.Checkbox
+    renting: RentingFields
     start: gr.Button
     start_note: gr.HTML
 
@@ -83,10 +85,11 @@ def build_left_side(settings: Settings) -> LeftSide:
             interactive=settings.can_sign_in,
             elem_id="share-when-finished",
         )
+        renting = build_renting()
     with gr.Column(elem_id="start-bar"):
         start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
     start_note = fragment("", elem_id="start-note")
-    return LeftSide(form, data_card, data_sounds, share, start, start_note)
+    return LeftSide(form, data_card, data_sounds, share, renting, start, start_note)
 
 
 def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio) -> Fields:

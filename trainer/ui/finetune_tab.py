@@ -13,6 +13,7 @@ from trainer.ui.fields import LeftSide, build_left_side
 from trainer.ui.form import Form
 from trainer.ui.form_handlers import FormHandlers
 from trainer.ui.panel import Panel, build_panel
+from trainer.ui.renting import RentingHandlers
 from trainer.ui.run_handlers import RunHandlers, Visit
 from trainer.ui.sharing import SharingFields, signed
 from trainer.ui.watching import Watch, nothing_yet
@@ -78,6 +79,7 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
     _wire_data(demo, form, tab)
     _wire_presets(demo, form, runs, tab)
     _wire_results(form, runs, tab)
+    _wire_renting(demo, runs, tab)
     return tab
 
 
@@ -102,14 +104,14 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
         *visit, name, visibility, licence = sent
         return runs.share(Visit(*visit), signer, name, visibility, licence)
 
-    def stop(*sent: Any) -> list[Any]:
-        return runs.stop(Visit(*sent))
+    def stop(signer: Token | None, *sent: Any) -> list[Any]:
+        return runs.stop(Visit(*sent), signer)
 
     panel, fields = tab.panel, tab.left.fields
     demo.load(toasted(arrive), tab.visit, [tab.secret, *tab.shown], **AT_ONCE)
     panel.timer.tick(poll, tab.visit, tab.shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
-    panel.stop.click(toasted(stop), tab.visit, tab.shown, **AT_ONCE)
+    panel.stop.click(toasted(signed(runs.settings, stop)), tab.visit, tab.shown, **AT_ONCE)
     started = panel.start.click(
         toasted(signed(runs.settings, start)),
         [*tab.visit, *fields.components, tab.left.share],
@@ -118,6 +120,36 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
     )
     panel.share.click(toasted(signed(runs.settings, share)), [*tab.visit, *tab.sharing.inputs], tab.shown, **AT_ONCE)
     started.then(None, js=_TO_THE_PANEL)
+
+
+def _wire_renting(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
+    """A rented machine: on offer once it is known that the visitor is signed in, which may take seconds to ask."""
+    handlers, fields, form = RentingHandlers(runs.settings), tab.left.renting, tab.left.fields
+
+    def rent(signer: Token | None, *sent: Any) -> list[Any]:
+        visit, wished, filled = sent[:4], sent[4:7], sent[7:]
+        return runs.rent(Visit(*visit), Form(*filled), *wished, signer)
+
+    demo.load(
+        signed(runs.settings, handlers.welcome),
+        tab.secret,
+        [fields.group, fields.machines, fields.machine],
+        **QUEUED,
+    )
+    gr.on(
+        [watched.change for watched in (*fields.inputs[1:], form.preset, form.max_steps, form.base, form.data)],
+        handlers.cost,
+        [*fields.inputs, *form.components],
+        fields.cost,
+        **QUEUED,
+    )
+    fields.start.click(
+        toasted(signed(runs.settings, rent)),
+        [*tab.visit, *fields.inputs, *form.components],
+        tab.shown,
+        show_progress_on=fields.start,
+        api_visibility="private",
+    ).then(None, js=_TO_THE_PANEL)
 
 
 def _wire_data(demo: gr.Blocks, form: FormHandlers, tab: FineTuneTab) -> None:

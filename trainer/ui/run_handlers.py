@@ -15,6 +15,9 @@ from trainer.errors import UserError
 from trainer.publishing.publish import Hub, Token, who_signs
 from trainer.publishing.sharing import sharing_of, start_sharing
 from trainer.publishing.wishes import Wish, suggested_name
+from trainer.renting.hardware import Machine, offer
+from trainer.renting.ledger import rented_of
+from trainer.renting.renting import rent, stop_rented
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
 from trainer.runs.run import Run, find_run, list_runs
@@ -28,6 +31,7 @@ from trainer.ui.faults import explain, note
 from trainer.ui.form import Form, recipe_of
 from trainer.ui.panel import Panel
 from trainer.ui.picture import picture
+from trainer.ui.renting import limit_of, machine_called
 from trainer.ui.sharing import PUBLIC
 from trainer.ui.visitors import owner_of, valid_or_new
 from trainer.ui.watching import BUSY, Shown, Watch, changes, nothing_yet
@@ -100,10 +104,33 @@ class RunHandlers:
             return self._nothing(start_note=note(explain(error)))
         return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
 
-    def stop(self, visit: Visit) -> list[Any]:
+    def rent(
+        self,
+        visit: Visit,
+        form: Form,
+        machines: list[Machine],
+        name: str | None,
+        limit: float | None,
+        signer: Token | None,
+    ) -> list[Any]:
+        """Start on the rented GPU was pressed. Sending what it needs there takes some seconds."""
+        owner = owner_of(visit.secret, self.settings)
+        try:
+            if self._active(owner):
+                raise UserError(BUSY, "")
+            machine, recipe = machine_called(name, machines), recipe_of(form, self.settings)
+            minutes = offer(recipe, machine, self.settings, limit_of(limit)).limit_minutes
+            run = rent(self.settings, recipe, owner, machine, minutes, signer, self._hub)
+        except Exception as error:
+            return self._nothing(start_note=note(explain(error)))
+        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+
+    def stop(self, visit: Visit, signer: Token | None = None) -> list[Any]:
         """Stop was pressed. The trainer is asked at once; insisting takes seconds and happens in a thread."""
         run = self.find(visit)
-        if run:
+        if run and rented_of(run):
+            stop_rented(run, signer, self._hub)
+        elif run:
             run.ask_to_stop()
             threading.Thread(target=_insist, args=(run,), name=f"stop-{run.id}", daemon=True).start()
         return self._answer(visit)
