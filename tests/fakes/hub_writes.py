@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -23,8 +23,8 @@ from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.hub import FakeHub, Repo, _is_lfs, _refuse
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -163,7 +163,7 @@ class WritableHub(FakeHub):
             ("HEAD", _READS, self._hide),
         ):
             if call.method == method and (match := pattern.fullmatch(call.path)):
-                return act(call, match)  # type: ignore[no-any-return,operator]
+                return act(call, match)
         return None
 
     def _whoami(self, call: Call, match: re.Match[str]) -> Response:
@@ -255,7 +255,7 @@ class WritableHub(FakeHub):
 
     def _may_read(self, call: Call, repo_id: str) -> bool:
         if ("models", repo_id) in self.repos:
-            self.repos[("models", repo_id)].private = repo_id in self.private
+            self.repos[("models", repo_id)].told["private"] = repo_id in self.private
         return repo_id not in self.private or self.people.get(call.token) == repo_id.split("/")[0]
 
 

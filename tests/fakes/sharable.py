@@ -12,7 +12,7 @@ from trainer.publishing.publish import Hub, publish
 from trainer.publishing.wishes import Wish
 from trainer.runs.run import Run
 
-PICTURE = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+PICTURE = b"\x89PNG"
 WEIGHTS = 300_000  # bytes: more than a socket's buffers take at once
 
 

@@ -130,6 +130,14 @@ def test_only_what_changed_is_sent_again(hub: WritableHub, tmp_path: Path) -> No
     assert len(hub.uploads) == 1 and receipt_of(run) is not None
 
 
+def test_progress_counts_every_byte(hub: WritableHub, run: Run) -> None:
+    heard: list[tuple[int, int]] = []
+    receipt = publish(run, Wish("m"), ANNA, PICTURE, Hub(hub.url), lambda *figures: heard.append(figures))
+    total = sum(receipt.files.values())
+    assert heard[0] == (0, 0) and heard[-1] == (total, total)
+    assert heard == sorted(heard) and len(heard) > 5
+
+
 def test_each_refusal_is_two_sentences(hub: WritableHub, run: Run) -> None:
     def refused(name: str = "model", token: Token | None = ANNA, **wish: object) -> UserError:
         with pytest.raises(UserError) as caught:

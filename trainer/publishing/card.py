@@ -7,7 +7,7 @@ from trainer.publishing.wishes import LICENCES, Wish
 from trainer.runs.view import Evaluation, Guess
 from trainer.speech.sources import MINDS14, MINDS14_REVISION
 
-PICTURE = "curves.svg"
+PICTURE = "curves.png"
 EVENTS = "training.jsonl"
 EXAMPLES = 5  # guesses shown
 

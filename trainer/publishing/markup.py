@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 LONGEST = 300  # characters of one piece of text
 # In a table, a paragraph or a heading these may begin something. As entities they never do: CommonMark 6.2.
@@ -22,7 +23,7 @@ def inline(text: object) -> str:
     return _MARKUP.sub(lambda found: "".join(f"&#{ord(letter)};" for letter in found[0]), shown)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table of cells that are Markdown already."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,6 +1,6 @@
 """The block at the top of a model's page that the Hub reads: language, licence, origin, results, an example."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainer.publishing.facts import Facts
 from trainer.publishing.markup import plain
@@ -20,7 +20,7 @@ def metadata(facts: Facts, wish: Wish, repo_id: str, home: str, example: bool) -
     from huggingface_hub import ModelCardData
 
     results = _results(facts)
-    more = {"widget": _widget(facts, f"{home}/{repo_id}/resolve/main/{EXAMPLE}")} if example else {}
+    more: dict[str, Any] = {"widget": _widget(facts, f"{home}/{repo_id}/resolve/main/{EXAMPLE}")} if example else {}
     return ModelCardData(
         language=facts.locale.language,
         license=wish.licence,

@@ -38,7 +38,7 @@ class Part:
         return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
 
-def parts_of(run: Run, wish: Wish, repo_id: str, home: str, picture: str) -> list[Part]:
+def parts_of(run: Run, wish: Wish, repo_id: str, home: str, picture: bytes) -> list[Part]:
     """All of them, the weights last. Raises UserError where there is no model."""
     events = EventReader(run.events).read_new()
     facts = facts_of(run, events)
@@ -47,7 +47,7 @@ def parts_of(run: Run, wish: Wish, repo_id: str, home: str, picture: str) -> lis
     example = facts.source != "folder" and clip.is_file()
     made = [
         Part(CARD, card(facts, wish, repo_id, home, example).encode()),
-        Part(PICTURE, picture.encode()),
+        Part(PICTURE, picture),
         Part(EVENTS, published(events)),
     ]
     if example:

@@ -51,11 +51,11 @@ def publish(
     run: Run,
     wish: Wish,
     token: Token | None,
-    picture: str,
+    picture: bytes,
     hub: Hub = THE_HUB,
     on_progress: Progress = lambda done, total: None,
 ) -> Receipt:
-    """Share a run that is over. `picture` is its curves as an SVG file.
+    """Share a run that is over. `picture` is its curves as a PNG file.
 
     Raises UserError, with a sentence for each way this can fail. Where it broke off, call it again.
     """
@@ -63,7 +63,7 @@ def publish(
         raise UserError("This training is still going on.", "Share it when it has finished.")
     api, owner = _signed_api(token, hub)
     repo_id = wish.name if "/" in wish.name else f"{owner}/{wish.name}"
-    with _refusing(repo_id, hub):
+    with _refusing(repo_id, hub, run):
         parts = parts_of(run, wish, repo_id, api.endpoint, picture)
         _open_repo(api, repo_id, wish.private, run, parts)
         _send(api, repo_id, parts, on_progress)
@@ -91,20 +91,22 @@ def _signed_api(token: Token | None, hub: Hub) -> tuple["HfApi", str]:
     with _refusing("the model", hub):
         who = api.whoami()
         name = check_repo_id(who["name"])
-        role = who.get("auth", {}).get("accessToken", {}).get("role")
+        role = ((who.get("auth") or {}).get("accessToken") or {}).get("role")
     if role == "read":
         raise refusals.read_only()
     return api, name
 
 
 @contextmanager
-def _refusing(repo_id: str, hub: Hub) -> Iterator[None]:
+def _refusing(repo_id: str, hub: Hub, run: Run | None = None) -> Iterator[None]:
     """Whatever goes wrong inside becomes a UserError."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # huggingface_hub names no end of what it may raise
+        if run is not None and not run.has_model:
+            raise refusals.deleted() from None
         # Not chained: a library's words may hold what was sent to it.
         raise refusals.explain(error, repo_id, hub.on_space) from None
 
@@ -132,8 +134,11 @@ def _open_repo(api: "HfApi", repo_id: str, private: bool, run: Run, parts: Seque
 
 
 def _send(api: "HfApi", repo_id: str, parts: Sequence[Part], on_progress: Progress) -> None:
+    from huggingface_hub.utils import disable_progress_bars
+
     count = _Count(sum(part.size for part in parts), on_progress)
-    api.create_commit(repo_id, [_addition(part, count) for part in parts], commit_message=MESSAGE)
+    with disable_progress_bars():  # there is one already
+        api.create_commit(repo_id, [_addition(part, count) for part in parts], commit_message=MESSAGE)
     count.all_there()
 
 
@@ -205,7 +210,7 @@ def _addition(part: Part, count: _Count) -> "CommitOperationAdd":
                     yield file
                 return
             with _Heard(part.content, lambda position: count.reached(part.name, position)) as heard:
-                yield heard  # type: ignore[misc]  # a RawIOBase is enough of a BinaryIO
+                yield heard
 
     content = part.content if isinstance(part.content, bytes) else str(part.content)
     return Counted(path_in_repo=part.name, path_or_fileobj=content)
@@ -216,7 +221,7 @@ class _Heard(io.BufferedReader):
 
     def __init__(self, content: bytes | Path, reached: Callable[[int], None]) -> None:
         raw = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb", buffering=0)
-        super().__init__(raw)  # type: ignore[arg-type]
+        super().__init__(raw)
         self._reached = reached
 
     def read(self, size: int | None = -1) -> bytes:

@@ -51,6 +51,11 @@ def not_whole(repo_id: str) -> UserError:
     return UserError(f"Not all of {repo_id} arrived as it was sent.", "Share it again to send what is missing.")
 
 
+def deleted() -> UserError:
+    """The run's folder went while its files were read."""
+    return UserError("The run was deleted while it was being shared.", "Choose another one.")
+
+
 def explain(error: Exception, repo_id: str, on_space: bool) -> UserError:
     """What a person should read of an error from huggingface_hub. No part of the error's own text is shown."""
     from huggingface_hub import errors

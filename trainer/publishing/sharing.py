@@ -21,9 +21,11 @@ from trainer.runs.view import RunView
 
 log = logging.getLogger("voicetune.sharing")
 SECONDS_BETWEEN_LOOKS = 2.0  # at a training whose model is to be shared
+SECONDS_OF_SILENCE = 1800.0  # from the Hub; huggingface_hub itself waits for ever
+SILENT = ("The Hub has not answered for half an hour.", "Check the internet connection, then share it again.")
 
 State = Literal["none", "wished", "asking", "sending", "shared", "failed"]
-Draw = Callable[[RunView], str]  # the run's curves as an SVG file
+Draw = Callable[[RunView], bytes]  # the run's curves as a PNG file
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,14 @@ class Sharing:
 
 
 NOT_SHARED = Sharing()
-_sharings: dict[Path, Sharing] = {}
+_sharings: dict[Path, tuple[Sharing, float]] = {}  # with the time at which it was told
 _lock = threading.Lock()
 
 
 def sharing_of(run: Run) -> Sharing:
     """What is under way in this app; else what came of an earlier time."""
     with _lock:
-        known = _sharings.get(run.folder)
+        known = _known(run)
     if known is not None:
         return known
     receipt = receipt_of(run)
@@ -64,9 +66,9 @@ def start_sharing(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hu
     Raises UserError where it is being shared already.
     """
     with _lock:
-        if (known := _sharings.get(run.folder)) and known.going_on:
+        if (known := _known(run)) and known.going_on:
             raise UserError("This model is being shared already.", "Wait until it is done.")
-        _sharings[run.folder] = Sharing("asking" if view_of(run).over else "wished")
+        _sharings[run.folder] = Sharing("asking" if view_of(run).over else "wished"), time.monotonic()
     worker = threading.Thread(target=_share, args=(run, wish, token, draw, hub), name=f"share-{run.id}", daemon=True)
     worker.start()
 
@@ -92,4 +94,12 @@ def _share(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hub) -> N
 
 def _tell(run: Run, sharing: Sharing) -> None:
     with _lock:
-        _sharings[run.folder] = sharing
+        _sharings[run.folder] = sharing, time.monotonic()
+
+
+def _known(run: Run) -> Sharing | None:
+    """What was told last; one that has been silent for too long counts as failed, so that it can be tried again."""
+    sharing, told = _sharings.get(run.folder, (None, 0.0))
+    if sharing and sharing.state in ("asking", "sending") and time.monotonic() - told > SECONDS_OF_SILENCE:
+        return Sharing("failed", what=SILENT[0], todo=SILENT[1])
+    return sharing

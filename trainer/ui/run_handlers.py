@@ -208,7 +208,7 @@ def _locale_of(run: Run) -> Locale:
     return LOCALES.get(recipe.get("locale", ""), LOCALES["en-US"])
 
 
-def _curves(run: Run) -> Callable[[RunView], str]:
+def _curves(run: Run) -> Callable[[RunView], bytes]:
     return lambda view: picture(view, _locale_of(run))
 
 

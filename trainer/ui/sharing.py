@@ -106,13 +106,13 @@ def _bar(sharing: Sharing) -> str:
     """A bar that only moves while the Hub is asked, or where large files go by a way that tells nothing."""
     if not sharing.total:
         return (
-            f'<div role="status">{note("Sharing …", "quiet")}</div><div class="bar unknown" role="progressbar" '
+            f'{note("Sharing …", "quiet")}<div class="bar unknown" role="progressbar" '
             'aria-label="Sharing"><span></span></div>'
         )
     share = sharing.done / sharing.total
     words = f"Sharing · {percent(share)} of {sharing.total / 1e6:.1f} MB"
     return (
-        f'<div role="status">{note(words, "quiet")}</div><div class="bar" role="progressbar" aria-label="Sharing" '
+        f'{note(words, "quiet")}<div class="bar" role="progressbar" aria-label="Sharing" '
         f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{round(100 * share)}">'
         f'<span style="width:{100 * share:.1f}%"></span></div>'
     )
