@@ -127,8 +127,9 @@ def _wire_renting(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
     handlers, fields, form = RentingHandlers(runs.settings), tab.left.renting, tab.left.fields
 
     def rent(signer: Token | None, *sent: Any) -> list[Any]:
-        visit, wished, filled = sent[:4], sent[4:7], sent[7:]
-        return runs.rent(Visit(*visit), Form(*filled), *wished, signer)
+        machines, name, limit = sent[len(tab.visit) :][:3]
+        filled = sent[len(tab.visit) + 3 :]
+        return runs.rent(Visit(*sent[: len(tab.visit)]), Form(*filled), machines, name, limit, signer)
 
     demo.load(
         signed(runs.settings, handlers.welcome),
