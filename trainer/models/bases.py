@@ -1,15 +1,11 @@
 """Where a base model comes from, and which of the table's can be had."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from trainer.errors import UserError
 from trainer.hub.fetch import fetch_model
 from trainer.models.architectures import ARCHITECTURES
 from trainer.models.base_table import ROWS, STARTER_ID, Base
-from trainer.models.shape import Shape, shape_of
 from trainer.settings import STARTER
 
 BASES: dict[str, Base] = {row.id: row for row in ROWS}
@@ -21,7 +17,7 @@ HUB_MODELS: dict[str, str] = {row.writes: row.id for row in reversed(ROWS) if ro
 
 def why_not_on_offer(row: Base) -> str:
     """Why a row of the table cannot be trained here at all, in a sentence; "" where it can."""
-    if not ARCHITECTURES[config_of(row)["model_type"]].trains:
+    if row.id != STARTER_ID and not ARCHITECTURES[row.config["model_type"]].trains:
         return "Voicetune cannot train this kind yet."
     if row.pickle and not row.revision:
         return "Its weights come as a pickle, a format that can hide code, and no version of it is known to be good."
@@ -31,19 +27,6 @@ def why_not_on_offer(row: Base) -> str:
 def bases_on_offer() -> tuple[Base, ...]:
     """The rows that can be trained, in the table's order."""
     return tuple(row for row in ROWS if not why_not_on_offer(row))
-
-
-def config_of(row: Base) -> Mapping[str, Any]:
-    """The sizes in its config.json, as far as the table or its folder tells them."""
-    return _local_config(STARTER) if row.id == STARTER_ID else row.config
-
-
-def shape_of_base(base: str) -> Shape | None:
-    """Of a row of the table, or of a checkpoint's folder; None for what only the Hub knows."""
-    if base in BASES:
-        return shape_of(config_of(BASES[base]))
-    path = Path(base).expanduser()
-    return shape_of(_local_config(path)) if (path / "config.json").is_file() else None
 
 
 def folder_of(base: str) -> Path:
@@ -67,11 +50,3 @@ def fetch_base(repo: str) -> Path:
     if row is None:
         return fetch_model(repo)
     return fetch_model(repo, revision=row.revision, allow_pickle=row.pickle and bool(row.revision))
-
-
-def _local_config(folder: Path) -> Mapping[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return config if isinstance(config, dict) else {}
