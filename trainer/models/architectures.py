@@ -8,92 +8,115 @@ from typing import Any
 
 from trainer.errors import UserError
 from trainer.models.frames import (
+    HOP,
+    convolved,
     from_mctct_features,
+    from_pooled_samples,
     from_samples,
     from_stacked_features,
     from_subsampled_features,
 )
+from trainer.models.limits import check_limits
 
 CONFIG_BYTES = 2**20  # a real config.json has a few kilobytes
+LONGEST_FIRST_FRAME = 16_000  # samples; real models need a twentieth
 
-
-_DROPOUTS = ("attention_dropout", "hidden_dropout", "activation_dropout")
 _EVERYWHERE = ("eager", "sdpa")
+_DROPOUTS = ("attention_dropout", "hidden_dropout", "activation_dropout")
+# layerdrop's random skips help only in long trainings of large models, and cost reproducibility
+_ZEROED = ("feat_proj_dropout", "final_dropout", "layerdrop")
 
 
 @dataclass(frozen=True)
 class Architecture:
     """A CTC model on audio at 16 kHz.
 
-    `frames`: CTC frames by (config, samples). `input_name`: what the model's forward calls its sound.
-    `attention`: the implementations that it has. `attention_mask`: whether a padded batch needs one; None: the config's
-    `feat_extract_norm` decides, since a model with "group" norm was trained without and gets worse with one.
+    `frames`: CTC frames by (config, samples). `listener`: the kind of extractor and processor, a row of
+    `processors.LISTENERS`. `input_name`: what the model's forward calls its sound; `hop`: samples from one of its
+    inputs to the next. `positions`: the config key of the most frames that it can tell the order of, where there is a
+    most. `attention`: the implementations that it has. `attention_mask`: whether a padded batch needs one; None: the
+    config's `feat_extract_norm` decides, since a model with "group" norm was trained without and gets worse with one.
     `head`: the attribute of its CTC head. `freezes`: whether it has `freeze_feature_encoder()`.
-    `dropouts` are config keys set to a recipe's dropout, `zeroed` those that are 0 whenever it chooses one.
-    `masks_time`: whether it knows SpecAugment's `mask_time_*`; `masks_features` likewise. `trains`: whether its input
-    path is built here; others are refused with a sentence.
+    `dropouts` are config keys set to a recipe's dropout, `zeroed` those that are 0 whenever it chooses one; they lie in
+    the config's part `part`, if there is one. `masks_time`: whether it knows SpecAugment's `mask_time_*`;
+    `masks_features` likewise.
     """
 
     model_type: str
     title: str
     frames: Callable[[dict[str, Any], int], int] = from_samples
+    listener: str = "samples"
     input_name: str = "input_values"
+    hop: int = 1
+    positions: str | None = None
     attention: tuple[str, ...] = _EVERYWHERE
     attention_mask: bool | None = None
     head: str = "lm_head"
     freezes: bool = True
+    part: str | None = None
     dropouts: tuple[str, ...] = _DROPOUTS
-    # layerdrop's random skips help only in long trainings of large models, and cost reproducibility
-    zeroed: tuple[str, ...] = ("feat_proj_dropout", "final_dropout", "layerdrop")
+    zeroed: tuple[str, ...] = _ZEROED
     masks_time: bool = True
     masks_features: bool = True
-    trains: bool = True
+
+    def with_dropout(self, share: float) -> dict[str, Any]:
+        """Config values for training with this dropout."""
+        values = dict.fromkeys(self.dropouts, share) | dict.fromkeys(self.zeroed, 0.0)
+        return {self.part: values} if self.part else values
 
 
 _ROWS = (
     Architecture("wav2vec2", "Wav2Vec2"),
-    Architecture("wav2vec2-conformer", "Wav2Vec2-Conformer"),
+    Architecture("wav2vec2-conformer", "Wav2Vec2-Conformer", zeroed=(*_ZEROED, "conformer_conv_dropout")),
     Architecture("hubert", "HuBERT"),
     Architecture("wavlm", "WavLM", attention=("eager",), masks_features=False),  # masking features crashes it
     Architecture("unispeech", "UniSpeech"),
     Architecture("unispeech-sat", "UniSpeechSat"),
-    Architecture("sew", "SEW"),
-    Architecture("sew-d", "SEW-D", attention=("eager",), zeroed=("feat_proj_dropout", "final_dropout")),
+    Architecture("sew", "SEW", from_pooled_samples),
+    Architecture(
+        "sew-d", "SEW-D", from_pooled_samples, attention=("eager",), zeroed=("feat_proj_dropout", "final_dropout")
+    ),
     Architecture("data2vec-audio", "Data2VecAudio", attention_mask=True),
     Architecture(
         "mctct",
         "M-CTC-T",
         from_mctct_features,
+        listener="mctct",
         input_name="input_features",
+        hop=HOP,
+        positions="max_position_embeddings",
         attention=("eager",),
         attention_mask=True,
         head="ctc_head",
         dropouts=("attention_dropout", "hidden_dropout"),
         zeroed=("feat_proj_dropout", "layerdrop"),
-        trains=False,
     ),
     Architecture(
         "wav2vec2-bert",
         "Wav2Vec2-BERT",
         from_stacked_features,
+        listener="stacked",
         input_name="input_features",
+        hop=2 * HOP,
         attention_mask=True,
         freezes=False,
-        trains=False,
+        zeroed=(*_ZEROED, "conformer_conv_dropout"),
     ),
     Architecture(
         "parakeet_ctc",
         "Parakeet-CTC",
         from_subsampled_features,
+        listener="parakeet",
         input_name="input_features",
+        hop=HOP,
         attention_mask=True,
         head="ctc_head",
         freezes=False,
-        dropouts=(),  # they lie in encoder_config
-        zeroed=(),
+        part="encoder_config",
+        dropouts=("attention_dropout", "dropout", "activation_dropout"),
+        zeroed=("dropout_positions", "layerdrop"),
         masks_time=False,
         masks_features=False,
-        trains=False,
     ),
 )
 
@@ -101,7 +124,7 @@ ARCHITECTURES: dict[str, Architecture] = {row.model_type: row for row in _ROWS}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a checkpoint, checked to be of a known type. Raises UserError."""
+    """config.json of a checkpoint, checked to be of a known type and within bounds. Raises UserError."""
     file = folder / "config.json"
     try:
         if file.stat().st_size > CONFIG_BYTES:
@@ -112,12 +135,23 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(
             "This is not a model I can read: its config.json is missing or broken.", "Choose another model."
         ) from None
-    if model_type not in ARCHITECTURES or not ARCHITECTURES[model_type].trains:
+    if model_type not in ARCHITECTURES:
         raise UserError(
             f"This model is of the kind “{str(model_type)[:40]}”, not one that writes down speech letter by letter.",
-            f"Choose one of these kinds: {', '.join(row.title for row in _ROWS if row.trains)}.",
+            f"Choose one of these kinds: {', '.join(row.title for row in _ROWS)}.",
         )
+    check_limits(config)
+    _check_frames(config)
     return config
+
+
+def _check_frames(config: dict[str, Any]) -> None:
+    try:
+        hears = shortest_samples(config) <= LONGEST_FIRST_FRAME and frame_stride(config) > 0
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
+        hears = False
+    if not hears:
+        raise UserError("This model's config.json does not tell how it listens.", "Choose another model.")
 
 
 def wants_attention_mask(config: dict[str, Any]) -> bool:
@@ -127,8 +161,37 @@ def wants_attention_mask(config: dict[str, Any]) -> bool:
 
 
 def output_frames(config: dict[str, Any], samples: int) -> int:
-    """CTC frames for so many samples of a clip heard alone."""
+    """CTC frames for so many samples of a clip heard alone; 0 where it is too short to be heard."""
     return ARCHITECTURES[config["model_type"]].frames(config, samples)
+
+
+def encoder_frames(config: dict[str, Any], samples: int) -> int:
+    """Frames that the transformer sees: an adapter after it shortens them to those that are put out."""
+    return output_frames({**config, "add_adapter": False}, samples)
+
+
+def first_frames(config: dict[str, Any], samples: int) -> int:
+    """Frames after the first convolution on raw audio; 0 for a model that takes features."""
+    if ARCHITECTURES[config["model_type"]].hop > 1:
+        return 0
+    return max(0, convolved(samples, config["conv_kernel"][:1], config["conv_stride"][:1]))
+
+
+def shortest_samples(config: dict[str, Any]) -> int:
+    """The fewest samples that give a frame."""
+    few, many = 0, 1
+    while not output_frames(config, many):
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if output_frames(config, middle) else (middle, many)
+    return many
+
+
+def longest_samples(config: dict[str, Any]) -> int | None:
+    """The most samples whose frames it can tell the order of; None where there is no most."""
+    positions = ARCHITECTURES[config["model_type"]].positions
+    return None if positions is None else config.get(positions, 920) * frame_stride(config)
 
 
 def frame_stride(config: dict[str, Any]) -> int:

@@ -9,12 +9,22 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2FeatureExtractor
+from transformers import AutoModelForCTC, PreTrainedModel, SequenceFeatureExtractor
 from transformers.utils import logging
 
 from trainer.errors import UserError
-from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames, read_config
-from trainer.models.limits import check_limits
+from trainer.models import mctct
+from trainer.models.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    encoder_frames,
+    first_frames,
+    frame_stride,
+    longest_samples,
+    output_frames,
+    read_config,
+    shortest_samples,
+)
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
@@ -23,6 +33,7 @@ from trainer.models.weights import check_weights
 # That a base gets a new head is no warning here, and a load takes less time than its progress bar.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
+mctct.register()
 
 BLANK_BIAS = 2.0  # logit; those of a new head's other labels are within 1 of 0
 NOTES = "voicetune.json"  # what we know of a model that its config has no place for: locale, base, error rates
@@ -33,7 +44,7 @@ class Checkpoint:
     """A model with all that is needed to use it."""
 
     model: PreTrainedModel
-    extractor: Wav2Vec2FeatureExtractor
+    extractor: SequenceFeatureExtractor
     vocabulary: Vocabulary
     config: dict[str, Any]
 
@@ -51,9 +62,21 @@ class Checkpoint:
         """Samples at 16 kHz from one CTC frame to the next."""
         return frame_stride(self.config)
 
+    @property
+    def shortest(self) -> int:
+        """The fewest samples that can be heard."""
+        return shortest_samples(self.config)
+
+    @property
+    def longest(self) -> int | None:
+        """The most samples that are well heard at once; None where there is no most."""
+        return longest_samples(self.config)
+
     def clip_lengths(self, samples: torch.Tensor) -> AbstractContextManager[None]:
         """Inside, a padded batch whose clips have so many samples is heard as if each were alone."""
-        return clip_lengths(self.model, samples, self.config["conv_kernel"][0], self.config["conv_stride"][0])
+        first = torch.tensor([first_frames(self.config, int(length)) for length in samples])
+        encoder = torch.tensor([encoder_frames(self.config, int(length)) for length in samples])
+        return clip_lengths(self.model, first, encoder)
 
     def freeze_front_end(self) -> None:
         """Leave the convolutions as they were pretrained: they cost a third of a step and rarely gain from it."""
@@ -66,7 +89,7 @@ class Checkpoint:
         draft, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
         _remove(draft)
         self.model.save_pretrained(draft)
-        save_processor(draft, self.extractor, self.vocabulary)
+        save_processor(draft, self.extractor, self.vocabulary, self.config)
         (draft / NOTES).write_text(json.dumps(notes, indent=2, ensure_ascii=False), encoding="utf-8")
         _remove(old)
         if folder.exists():
@@ -87,7 +110,6 @@ def read_notes(folder: Path) -> dict[str, Any]:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
     config = read_config(folder)
-    check_limits(config)
     check_weights(folder)
     vocabulary = read_vocabulary(folder)
     if vocabulary is None:
@@ -113,7 +135,6 @@ def open_base(
     library's choice. Raises UserError where the checkpoint is unusable.
     """
     config = read_config(folder)
-    check_limits(config)
     check_weights(folder)
     settings: dict[str, Any] = {
         "pad_token_id": vocabulary.blank,
@@ -123,10 +144,11 @@ def open_base(
     }
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
-    model, _ = _load(folder, settings, attention)
+    row = ARCHITECTURES[config["model_type"]]
+    model, _ = _load(folder, settings, attention if attention in row.attention else None)
     if not keep_head:
         # A head that fits by chance was still trained for other labels.
-        head = getattr(model, ARCHITECTURES[config["model_type"]].head)
+        head = getattr(model, row.head)
         torch.nn.init.normal_(head.weight, std=model.config.initializer_range)
         torch.nn.init.zeros_(head.bias)
         # It begins in silence, as every CTC model does after some steps: before training, exactly all words are wrong.

@@ -8,14 +8,14 @@ from trainer.errors import UserError
 
 HEADER_BYTES = 16 * 2**20  # a model of 1 B parameters has some 100 kB
 MOST_PARAMETERS = 2_500_000_000  # 10 GB in float32, as they are held on a CPU
-BYTES_EACH = {"F32": 4, "F16": 2, "BF16": 2}
+BYTES_EACH = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}  # I64: batch norms count their batches
 ELSEWHERE = "Choose another model."
 
 
 def check_weights(folder: Path) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor in the folder's *.safetensors files, by its name.
 
-    Raises UserError for a header that does not fit its file, for other types than F32, F16 and BF16, and for more
+    Raises UserError for a header that does not fit its file, for other types than these, and for more
     than `MOST_PARAMETERS`. A folder without such files gives {}. Layout: the format's page in safetensors' README.
     """
     shapes: dict[str, tuple[int, ...]] = {}

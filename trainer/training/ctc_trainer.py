@@ -56,6 +56,11 @@ class CTCTrainer(Trainer):
         loader: DataLoader[Any] = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=self.data_collator)
         return self.accelerator.prepare(loader)
 
+    def training_step(self, model: torch.nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Forward and backward, in which gradient checkpointing hears a batch a second time."""
+        with self._checkpoint.clip_lengths(inputs["lengths"]):
+            return super().training_step(model, inputs, *args, **kwargs)
+
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -70,7 +75,7 @@ class CTCTrainer(Trainer):
         # Here rather than by TrainingArguments(bf16=True), which wraps the model's forward for good: evaluations would
         # run in bf16 too, and tell other figures than the saved model gives.
         bf16 = torch.autocast(labels.device.type, torch.bfloat16, enabled=self._in_bf16)
-        with bf16, self._checkpoint.clip_lengths(lengths):
+        with bf16:
             outputs = model(**inputs)
         frames = torch.tensor([self._checkpoint.frames(int(length)) for length in lengths], device=labels.device)
         loss = ctc_loss(outputs.logits, frames, labels, self._checkpoint.vocabulary.blank)

@@ -26,10 +26,16 @@ class Evaluation:
 
 
 def hear(checkpoint: Checkpoint, waveform: np.ndarray) -> torch.Tensor:
-    """Logits of one clip, (frames, labels), float32, on the CPU. `waveform` is mono float32 at 16 kHz."""
+    """Logits of one clip, (frames, labels), float32, on the CPU. `waveform` is mono float32 at 16 kHz.
+
+    A clip too short for a single frame is heard with silence after it. Frames that are only padding (some extractors
+    round up) are cut off.
+    """
+    waveform = np.pad(waveform, (0, max(0, checkpoint.shortest - len(waveform))))
     inputs = checkpoint.extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
     with torch.inference_mode():
-        return checkpoint.model(**inputs.to(checkpoint.model.device)).logits[0].float().cpu()
+        logits = checkpoint.model(**inputs.to(checkpoint.model.device)).logits[0]
+    return logits[: checkpoint.frames(len(waveform))].float().cpu()
 
 
 def spikes_of(checkpoint: Checkpoint, logits: torch.Tensor) -> list[Spike]:

@@ -93,18 +93,17 @@ def _overrides(recipe: Recipe, base: Path, dataset: SpeechDataset) -> dict[str, 
     if recipe.augment:
         shortest = int(shortest / SPEEDS[1]) - 1  # spoken faster
     span = min(config.get("mask_time_length", 10), shortest - 1)
-    values: dict[str, Any] = {
-        "mask_time_length": max(1, span),
-        "mask_time_min_masks": 0,
-        "mask_feature_prob": 0.0,  # crashes WavLM
-    }
-    if span < 1:
-        values["mask_time_prob"] = 0.0
-    elif recipe.mask_time_prob is not None:
-        values["mask_time_prob"] = recipe.mask_time_prob
+    row, values = ARCHITECTURES[config["model_type"]], dict[str, Any]()
+    if row.masks_time:
+        values |= {"mask_time_length": max(1, span), "mask_time_min_masks": 0}
+        if span < 1:
+            values["mask_time_prob"] = 0.0
+        elif recipe.mask_time_prob is not None:
+            values["mask_time_prob"] = recipe.mask_time_prob
+        if recipe.mask_time_prob is not None or not row.masks_features:
+            values["mask_feature_prob"] = 0.0
     if recipe.dropout is not None:
-        row = ARCHITECTURES[config["model_type"]]
-        values |= dict.fromkeys(row.dropouts, recipe.dropout) | dict.fromkeys(row.zeroed, 0.0)
+        values |= row.with_dropout(recipe.dropout)
     return values
 
 
