@@ -14,6 +14,7 @@ from trainer.hub.refusals import explain, gated, out_of_reach
 from trainer.hub.source import CONFIG, PICKLE, SAFETENSORS, Source
 
 _SHARD = ".safetensors"
+LIMITS = FetchLimits()
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def peek_model(
     repo_id: str,
     *,
     revision: str | None = None,
-    limits: FetchLimits = FetchLimits(),
+    limits: FetchLimits = LIMITS,
     endpoint: str | None = None,
     cache_dir: Path | None = None,
 ) -> Peek:

@@ -276,9 +276,8 @@ ROWS = (
             "model_type": "parakeet_ctc",
             "encoder_config": {key: value for key, value in _LARGE.items() if key != "model_type"},
         },
-        "Writes English already, very well, in pieces of words.",
+        "Trained on tens of thousands of hours of English, in pieces of words; here it learns letters.",
         heard=_ENGLISH,
-        writes="en",
         revision="ad09ba1cc62743fbc9814de5d2016fca9096485a",
     ),
     Base(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from trainer.errors import UserError
 from trainer.hub.fetch import fetch_model
-from trainer.models.architectures import ARCHITECTURES
+from trainer.hub.ids import check_repo_id
+from trainer.hub.peeking import in_cache
 from trainer.models.base_table import ROWS, STARTER_ID, Base
 from trainer.settings import STARTER
 
@@ -17,8 +18,6 @@ HUB_MODELS: dict[str, str] = {row.writes: row.id for row in reversed(ROWS) if ro
 
 def why_not_on_offer(row: Base) -> str:
     """Why a row of the table cannot be trained here at all, in a sentence; "" where it can."""
-    if row.id != STARTER_ID and not ARCHITECTURES[row.config["model_type"]].trains:
-        return "Voicetune cannot train this kind yet."
     if row.pickle and not row.revision:
         return "Its weights come as a pickle, a format that can hide code, and no version of it is known to be good."
     return ""
@@ -27,6 +26,17 @@ def why_not_on_offer(row: Base) -> str:
 def bases_on_offer() -> tuple[Base, ...]:
     """The rows that can be trained, in the table's order."""
     return tuple(row for row in ROWS if not why_not_on_offer(row))
+
+
+def is_here(base: str) -> bool:
+    """Whether a base works without the Hub: it comes along, is a folder's whole path, or was fetched before."""
+    if base == STARTER_ID or Path(base).is_absolute():
+        return base == STARTER_ID or Path(base).is_dir()
+    row = BASES.get(base)
+    try:
+        return in_cache(check_repo_id(base), row.revision if row else None)
+    except UserError:
+        return False
 
 
 def folder_of(base: str) -> Path:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import UserError
 from trainer.hub.peeking import peek_model
-from trainer.models.architectures import check_kind
 from trainer.models.base_table import BYTES_EACH, STARTER_ID, Base
 from trainer.models.bases import BASES
 from trainer.models.limits import check_limits
@@ -28,24 +26,27 @@ class Sizes:
 
 
 def sizes_of(base: str) -> Sizes | None:
-    """Of a row of the table, of a folder, or of what was asked for before; None for what only the Hub knows."""
+    """Of a row of the table, of a folder (its whole path), or of what was asked for before.
+
+    None for what only the Hub knows. A name that is no whole path is an id on the Hub, whatever folders the host has.
+    """
     if row := BASES.get(base):
         return Sizes(shape_of(config_of(row)), row.parameters)
     if base in _asked:
         return _asked[base]
-    folder = Path(base).expanduser()
-    if not (folder / "config.json").is_file():
+    folder = Path(base)
+    if not folder.is_absolute() or not (folder / "config.json").is_file():
         return None
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return _sizes(_local_config(folder), weights)
 
 
 def ask_sizes(repo_id: str) -> Sizes:
-    """Also of what only the Hub knows, by its config.json. Raises UserError for what cannot be trained."""
+    """Also of what only the Hub knows, by its config.json. Raises UserError where it cannot be
+    looked at. Whether it is of a kind that can be trained, fetching it says."""
     if known := sizes_of(repo_id):
         return known
     peek = peek_model(repo_id)
-    check_kind(dict(peek.config))
     check_limits(dict(peek.config))
     _asked[repo_id] = _sizes(peek.config, peek.weight_bytes)
     return _asked[repo_id]

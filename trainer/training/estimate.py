@@ -7,8 +7,9 @@ import time
 
 import numpy as np
 
-from trainer.models.bases import USUAL, shape_of_base
+from trainer.models.bases import USUAL
 from trainer.models.shape import Shape
+from trainer.models.sizes import sizes_of
 from trainer.settings import Settings
 from trainer.training.recipe import Recipe
 
@@ -30,9 +31,9 @@ def estimate_seconds(recipe: Recipe, settings: Settings, shape: Shape | None = N
     """
     batch = recipe.batch_seconds or (recipe.batch_clips or 1) * _CLIP_SECONDS
     heard = recipe.max_steps * batch * recipe.gradient_accumulation  # seconds of audio
-    shape = shape or shape_of_base(recipe.base) or shape_of_base(USUAL)
-    assert shape is not None  # USUAL is in the table
-    cost = training_cost(shape, recipe.freeze_feature_encoder)
+    sizes = sizes_of(recipe.base) or sizes_of(USUAL)
+    assert sizes is not None  # USUAL is in the table
+    cost = training_cost(shape or sizes.shape, recipe.freeze_feature_encoder)
     cost *= _CHECKPOINTING if recipe.gradient_checkpointing else 1.0
     return _START_SECONDS + heard * cost / machine_gflops()
 

@@ -12,8 +12,7 @@ from trainer.speech.locales import LOCALES, Locale, locale_of
 
 RUN, READY, HUB = "run:", "ready:", "hub:"
 
-# By language, as the lists say it: "English" for American, British and Australian English.
-_LANGUAGES = {row.language: row.english.split()[-1] for row in LOCALES.values()}
+_LANGUAGES = {row.language: row.english_language for row in LOCALES.values()}  # as the lists say it
 
 
 @dataclass(frozen=True)

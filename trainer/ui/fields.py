@@ -5,11 +5,11 @@ from typing import Any
 
 import gradio as gr
 
-from trainer.models.bases import BASES
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.training.estimate import estimate_seconds
 from trainer.training.presets import PRESETS
+from trainer.ui.chooser import Chooser, build_chooser
 from trainer.ui.data_card import LOOKING
 from trainer.ui.form import OWN_FOLDER, Form, form_of, preset_label
 from trainer.ui.fragments import fragment
@@ -45,6 +45,7 @@ class LeftSide:
     """The form with what stands around it."""
 
     fields: Fields
+    chooser: Chooser
     data_card: gr.HTML
     data_sounds: gr.HTML
     start: gr.Button
@@ -73,22 +74,16 @@ def build_left_side(settings: Settings) -> LeftSide:
     data_card = fragment(LOOKING, elem_id="data-card")
     data_sounds = fragment("", visible="hidden")
     preset = gr.Radio(preset_choices(settings, None), value=first.preset, label="How long?", elem_id="preset")
+    chooser = build_chooser(first, settings)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        form = _advanced(first, settings, locale, preset)
+        form = _advanced(first, settings, locale, preset, chooser.base)
     with gr.Column(elem_id="start-bar"):
         start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
     start_note = fragment("", elem_id="start-note")
-    return LeftSide(form, data_card, data_sounds, start, start_note)
+    return LeftSide(form, chooser, data_card, data_sounds, start, start_note)
 
 
-def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio) -> Fields:
-    base = gr.Dropdown(
-        [(row.title, row.id) for row in BASES.values()],
-        value=first.base,
-        label="Base model",
-        info="Or type the name of a model on the Hub",
-        allow_custom_value=True,
-    )
+def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio, base: gr.Dropdown) -> Fields:
     sources = [("Automatic", "auto"), ("MInDS-14 (Hub)", "minds14"), ("Practice voices", "practice")]
     if not settings.on_space:
         sources.append(("My own folder", OWN_FOLDER))

@@ -7,6 +7,7 @@ import gradio as gr
 
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
+from trainer.ui.chooser_wiring import wire_chooser
 from trainer.ui.faults import toasted
 from trainer.ui.fields import LeftSide, build_left_side
 from trainer.ui.form import Form
@@ -75,6 +76,7 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
     _wire_data(demo, form, tab)
     _wire_presets(demo, form, runs, tab)
     _wire_results(form, runs, tab)
+    wire_chooser(demo, settings, left, secret, tab.hub, AT_ONCE, QUEUED)
     return tab
 
 
