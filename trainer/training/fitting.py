@@ -68,7 +68,7 @@ def check_fits(recipe: Recipe, settings: Settings, hub: bool | None = None, ask:
     fit = fit_of(recipe, sizes, longest_clip(recipe.data, settings, hub), this_machine())
     if not fit.fits:
         raise UserError(
-            f"This training needs some {in_gb(fit.needed)} of {fit.where}, and this computer has "
+            f"This training needs about {in_gb(fit.needed)} of {fit.where}, and this computer has "
             f"{in_gb(fit.available)}.",
             "Choose a smaller base model, or a smaller batch under Advanced.",
         )
@@ -77,4 +77,4 @@ def check_fits(recipe: Recipe, settings: Settings, hub: bool | None = None, ask:
 def in_gb(count: int) -> str:
     """Bytes of memory for people: "6.5 GB", "24 GB"; counted as memory is sold, 2**30."""
     size = count / 2**30
-    return f"{size:.1f} GB" if size < 9.95 else f"{size:.0f} GB"
+    return f"{size:.1f} GB".replace(".0 ", " ") if size < 9.95 else f"{size:.0f} GB"

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from trainer.models.base_table import STARTER_ID, Base
 from trainer.models.bases import BASES, bases_on_offer
 from trainer.models.sizes import sizes_of
+from trainer.settings import Settings
 from trainer.speech.locales import Locale
-from trainer.training.fitting import fit_of
+from trainer.training.fitting import Fit, fit_of
 from trainer.training.machine import SMALL_GPU, Machine
 from trainer.training.presets import PRESETS
 from trainer.training.recipe import Recipe
 
 _ALIKE = 50_000_000  # parameters; a difference that matters
+LONGEST_SECONDS = Settings.max_clip_seconds
 _WANTS = {"cpu": 0, "small": 1, "large": 2}
 
 
@@ -34,7 +36,7 @@ def recommend(locale: Locale, machine: Machine, here: Collection[str], hub: bool
     if machine.gpu is None:
         return Recommendation(STARTER_ID, f"It learns {english} in minutes on {machine.words}; larger ones take hours.")
     can = [row for row in bases_on_offer() if row.id in here or hub is not False]
-    can = [row for row in can if _WANTS[row.machine] <= _kind(machine) and fits(row, machine)]
+    can = [row for row in can if _WANTS[row.machine] <= _kind(machine) and fit_of_row(row, machine).fits]
     best = max(can, key=lambda row: _merit(row, locale.language), default=BASES[STARTER_ID])
     if best.id == STARTER_ID:
         why = "the Hub is out of reach" if hub is False else f"nothing larger fits into the memory of {machine.words}"
@@ -53,10 +55,11 @@ def recipe_for(row: Base) -> Recipe:
     return preset.recipe.change(base=row.id, preset=preset.name)
 
 
-def fits(row: Base, machine: Machine, longest_seconds: float = 30.0) -> bool:
+def fit_of_row(row: Base, machine: Machine, longest_seconds: float = LONGEST_SECONDS) -> Fit:
     """Whether it can be trained here with its own recipe."""
     sizes = sizes_of(row.id)
-    return sizes is not None and fit_of(recipe_for(row), sizes, longest_seconds, machine).fits
+    assert sizes is not None  # it is in the table
+    return fit_of(recipe_for(row), sizes, longest_seconds, machine)
 
 
 def _kind(machine: Machine) -> int:

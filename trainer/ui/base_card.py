@@ -67,10 +67,10 @@ def not_now(rows: Sequence[tuple[Base, str]]) -> str:
     for row, reason in rows:
         reasons.setdefault(reason, []).append(row.title)
     items = "".join(
-        f"<li><strong>{escape(', '.join(names))}</strong>: {escape(reason)}</li>" for reason, names in reasons.items()
+        f"<dt>{escape(', '.join(names))}</dt><dd>{escape(reason)}</dd>" for reason, names in reasons.items()
     )
     return (
-        f'<details class="not-now"><summary>Not on this computer now: {len(rows)}</summary><ul>{items}</ul></details>'
+        f'<details class="not-now"><summary>Not on this computer now: {len(rows)}</summary><dl>{items}</dl></details>'
     )
 
 
@@ -101,7 +101,7 @@ def _name(language: str) -> str:
 
 
 def _here(seconds: float, fit: Fit) -> str:
-    return f"Here: {about(seconds)}, some {in_gb(fit.needed)} of {fit.where} of {in_gb(fit.available)}"
+    return f"Here: {about(seconds)}, {in_gb(fit.needed)} of the {in_gb(fit.available)} of {fit.where}"
 
 
 def _too_large(fit: Fit) -> str:

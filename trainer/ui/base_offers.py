@@ -6,19 +6,18 @@ from html import escape
 
 from trainer.models.base_table import ROWS, Base
 from trainer.models.bases import BASES, is_here, why_not_on_offer
-from trainer.models.sizes import sizes_of
 from trainer.runs.run import list_runs
 from trainer.settings import Settings
 from trainer.speech.locales import Locale
 from trainer.training.estimate import estimate_seconds
-from trainer.training.fitting import fit_of, in_gb, longest_clip
+from trainer.training.fitting import in_gb, longest_clip
 from trainer.training.machine import Machine, this_machine
-from trainer.training.recommending import recipe_for, recommend
+from trainer.training.recommending import fit_of_row, recipe_for, recommend
 from trainer.ui.base_card import base_label
 
 RUNS_LOOKED_AT = 30
 MOST_WORKED = 6
-AWAY = "needs the Hugging Face Hub, which is out of reach."
+AWAY = "Needs the Hugging Face Hub, which is out of reach."
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,9 @@ def why_not(row: Base, settings: Settings, hub: bool | None, here: bool, machine
     """Why a row cannot be chosen now; "" where it can."""
     if reason := why_not_on_offer(row):
         return reason
-    sizes = sizes_of(row.id)
-    assert sizes is not None  # it is in the table
-    recipe = recipe_for(row)
-    fit = fit_of(recipe, sizes, longest_clip(recipe.data, settings, hub), machine)
+    fit = fit_of_row(row, machine, longest_clip("auto", settings, hub))
     if not fit.fits:
-        return f"needs {in_gb(fit.needed)} of {fit.where} or more."
+        return f"Needs {in_gb(fit.needed)} of {fit.where}; this computer has {in_gb(fit.available)}."
     return AWAY if hub is False and not here else ""
 
 
@@ -69,6 +65,4 @@ def worked_before(settings: Settings, owner: str) -> list[str]:
 
 
 def _label(row: Base, here: bool, settings: Settings) -> str:
-    sizes = sizes_of(row.id)
-    assert sizes is not None
-    return base_label(row, here, estimate_seconds(recipe_for(row), settings, sizes.shape))
+    return base_label(row, here, estimate_seconds(recipe_for(row), settings))

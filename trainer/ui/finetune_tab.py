@@ -54,7 +54,7 @@ class FineTuneTab:
     @property
     def visit(self) -> list[Any]:
         """The inputs that make a `Visit`."""
-        return [self.secret, self.watch, self.left.fields.preset, self.hub]
+        return [self.secret, self.watch, self.left.fields.preset, self.hub, self.left.fields.base]
 
     @property
     def shown(self) -> list[Any]:
@@ -133,6 +133,7 @@ def _wire_presets(demo: gr.Blocks, form: FormHandlers, runs: RunHandlers, tab: F
     filled = fields.preset.input(
         toasted(form.fill), [fields.preset, fields.locale, fields.data, fields.folder], fields.components, **AT_ONCE
     )
+    fields.base.change(poll, tab.visit, tab.shown, **AT_ONCE)
     for event in (demo.load, filled.then):
         asked = event(form.ask_hub, tab.hub, [tab.hub, fields.preset], **QUEUED)
         asked.then(poll, tab.visit, tab.shown, **AT_ONCE)

@@ -4,13 +4,14 @@ import functools
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import gradio as gr
 
 from trainer.errors import UserError
+from trainer.models.bases import is_here
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
 from trainer.runs.run import Run, find_run, list_runs
@@ -18,6 +19,7 @@ from trainer.runs.starting import start_run
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES, Locale
 from trainer.training.estimate import estimate_seconds
+from trainer.training.fitting import check_fits
 from trainer.training.presets import preset_of
 from trainer.ui.faults import explain, note
 from trainer.ui.form import Form, recipe_of
@@ -39,11 +41,13 @@ class Visit:
     watch: Watch
     preset: str
     hub: bool | None  # whether the Hub can be reached; None while nobody knows
+    base: str = ""  # the model to start from; "": the preset's
 
     @property
     def hub_missing(self) -> bool:
-        """Whether the chosen preset cannot start."""
-        return self.hub is False and preset_of(self.preset).needs_hub
+        """Whether the chosen preset or base cannot start. A base that was fetched before needs no Hub."""
+        recipe = preset_of(self.preset).recipe
+        return self.hub is False and (recipe.data == "minds14" or not is_here(self.base or recipe.base))
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class RunHandlers:
         watch = Watch(run.id if run else None, active.id if active else None)
         return [
             gr.skip() if secret == visit.secret else secret,
-            *self._answer(Visit(secret, watch, visit.preset, visit.hub)),
+            *self._answer(replace(visit, secret=secret, watch=watch)),
         ]
 
     def poll(self, visit: Visit) -> list[Any]:
@@ -75,7 +79,7 @@ class RunHandlers:
 
     def choose(self, visit: Visit, run_id: str | None) -> list[Any]:
         """An earlier run was chosen from the list."""
-        return self._answer(Visit(visit.secret, Watch(run_id, visit.watch.active), visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=Watch(run_id, visit.watch.active)))
 
     def start(self, visit: Visit, form: Form) -> list[Any]:
         """Start was pressed. What keeps it from starting is said beside the button."""
@@ -83,10 +87,12 @@ class RunHandlers:
         try:
             if self._active(owner):
                 raise UserError(BUSY, "")
-            run = start_run(self.settings, recipe_of(form, self.settings), owner)
+            recipe = recipe_of(form, self.settings)
+            check_fits(recipe, self.settings, visit.hub, ask=False)
+            run = start_run(self.settings, recipe, owner)
         except Exception as error:
             return self._nothing(start_note=note(explain(error)))
-        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=Watch(run.id, run.id)))
 
     def stop(self, visit: Visit) -> list[Any]:
         """Stop was pressed. The trainer is asked at once; insisting takes seconds and happens in a thread."""
