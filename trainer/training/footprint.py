@@ -1,8 +1,8 @@
 """How much memory a training takes at its peak, told beforehand from the numbers of its architecture.
 
 What is counted: the program itself; for every parameter the weight, its gradient and AdamW's two averages, in float32;
-and for every frame of the largest batch what the backward pass needs of the forward pass. The last are fitted to real
-runs on a processor (`python -m tests.benchmarks.memory`): see `tests/unit/test_footprint.py` for the figures.
+and for every frame of the largest batch what the backward pass needs of the forward pass. The last are fitted to ten
+real runs on a processor (`python -m tests.benchmarks.memory`): `tests/unit/test_footprint.py` has the figures.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ PROGRAM = 700 * MIB  # torch, transformers and datasets, imported and warm
 ON_GPU = 500 * MIB  # CUDA's context and its libraries' workspaces; a guess, not measured
 PER_PARAMETER = 16  # bytes
 PER_FRAME = 75.0  # bytes for each hidden value of each layer: attention, two layer norms, a feed-forward four wide
-PER_PAIR = 2.0  # bytes for each pair of frames and head: attention's weights, where they are written down ("eager")
+PER_PAIR = 1.0  # bytes for each pair of frames and head: attention's weights, where they are written down ("eager")
 PER_CHANNEL = 10.0  # bytes for each value between the convolutions, where they are trained
-PASSING = 6.0  # bytes for each value of the widest two convolutions, while a frozen front end computes
+PASSING = 10.0  # bytes for each value of the widest two convolutions, while a frozen front end computes
 KEPT = 4.0  # bytes for each hidden value of each layer with gradient checkpointing, and one layer whole
 PADDING = 1.06  # as `training.batching` pads in the mean; importing it would import torch
 CLIPS = 200 * MIB  # all clips of a training, 16 bits a sample: 100 minutes, more than any locale of MInDS-14 has
@@ -34,7 +34,7 @@ class Footprint:
 def footprint(recipe: Recipe, sizes: Sizes, longest_seconds: float, on_gpu: bool) -> Footprint:
     """For a training by this recipe whose longest clip has so many seconds.
 
-    Within a fifth or so on a processor that computes in bf16; on others, and on GPUs, it was not measured.
+    Within 15 % on a processor that computes in bf16; on others, and on GPUs, it was not measured.
     """
     model = PER_PARAMETER * sizes.parameters + int(activations(recipe, sizes, longest_seconds, eager=not on_gpu))
     if not on_gpu:
