@@ -145,8 +145,8 @@ def open_base(
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
     row = ARCHITECTURES[config["model_type"]]
-    model, _ = _load(folder, settings, attention if attention in row.attention else None)
-    if not keep_head:
+    model, new_weights = _load(folder, settings, attention if attention in row.attention else None)
+    if not keep_head or any(name.startswith(row.head) for name in new_weights):
         # A head that fits by chance was still trained for other labels.
         head = getattr(model, row.head)
         torch.nn.init.normal_(head.weight, std=model.config.initializer_range)

@@ -1,7 +1,8 @@
 """The labels of a CTC model: which character has which id, and which id is the blank."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Literal
 
 from trainer.errors import UserError
 from trainer.speech.locales import Locale
-from trainer.speech.text import SPECIAL, build_vocabulary, case_of, covers, normalise, to_units
+from trainer.speech.text import SPECIAL, build_vocabulary, case_of, covers, from_units, normalise, to_units
 
 PAD, UNKNOWN, DELIMITER = SPECIAL
 VOCAB_BYTES = 2**21  # of vocab.json; the largest real ones (Chinese) have some hundred kilobytes
@@ -55,8 +56,15 @@ class Vocabulary:
 
     def covers(self, texts: Iterable[str], locale: Locale) -> bool:
         """Whether these transcripts can be written with it."""
-        units = (to_units(normalise(text, locale, self.case), locale) for text in texts)
-        return covers(self.tokens, units) >= ENOUGH_COVERED
+        return covers(self.tokens, self._units(texts, locale)) >= ENOUGH_COVERED
+
+    def missing(self, texts: Iterable[str], locale: Locale) -> list[str]:
+        """The characters of these transcripts that it has no label for, the most frequent first."""
+        counts = Counter(unit for text in self._units(texts, locale) for unit in text if unit not in self.tokens)
+        return [from_units(unit) or unit for unit, _ in counts.most_common()]
+
+    def _units(self, texts: Iterable[str], locale: Locale) -> Iterator[str]:
+        return (to_units(normalise(text, locale, self.case), locale) for text in texts)
 
 
 def vocabulary_for(texts: Iterable[str], locale: Locale, case: Literal["lower", "upper"] = "lower") -> Vocabulary:

@@ -21,6 +21,8 @@ from trainer.training.recipe import Recipe
 from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
 from trainer.training.stopping import StopSignal
 
+MISSING_SHOWN = 6  # letters that a base lacks, in a sentence
+
 
 def finetune(recipe: Recipe, settings: Settings, places: Places, tell: Tell, stop: StopSignal) -> Outcome:
     """Train by the recipe until it is done or `stop` says so; the best model so far is kept either way.
@@ -52,6 +54,8 @@ def _prepare(
     own = read_vocabulary(base)
     keep_head = own is not None and own.covers(texts, locale)
     vocabulary = own if own is not None and keep_head else vocabulary_for(texts, locale)
+    if own is not None:
+        tell("note", text=_of_the_letters(own, keep_head, texts, locale))
     config = read_config(base)
     preparation = Preparation(
         locale=locale,
@@ -77,6 +81,16 @@ def _prepare(
     for note in dataset.notes:
         tell("note", text=note)
     return dataset, vocabulary, keep_head
+
+
+def _of_the_letters(own: Vocabulary, kept: bool, texts: list[str], locale: Locale) -> str:
+    """What becomes of the letters that a base can write already."""
+    if kept:
+        return f"The model you start from can write {locale.english} already: it keeps its letters and learns on."
+    lacking = own.missing(texts, locale)
+    shown = ", ".join(f"“{letter}”" for letter in lacking[:MISSING_SHOWN])
+    more = f" and {len(lacking) - MISSING_SHOWN} more" if len(lacking) > MISSING_SHOWN else ""
+    return f"The model you start from cannot write {shown}{more}: it keeps its ear and learns its letters anew."
 
 
 def _limit(examples: list[Any], most: int, seed: int) -> list[Any]:
