@@ -15,6 +15,7 @@ from trainer.models.frames import (
     from_samples,
     from_stacked_features,
     from_subsampled_features,
+    kept_to_pool,
 )
 from trainer.models.limits import check_limits
 
@@ -31,20 +32,22 @@ _ZEROED = ("feat_proj_dropout", "final_dropout", "layerdrop")
 class Architecture:
     """A CTC model on audio at 16 kHz.
 
-    `frames`: CTC frames by (config, samples). `listener`: the kind of extractor and processor, a row of
-    `processors.LISTENERS`. `input_name`: what the model's forward calls its sound; `hop`: samples from one of its
-    inputs to the next. `positions`: the config key of the most frames that it can tell the order of, where there is a
-    most. `attention`: the implementations that it has. `attention_mask`: whether a padded batch needs one; None: the
-    config's `feat_extract_norm` decides, since a model with "group" norm was trained without and gets worse with one.
+    `frames`: CTC frames by (config, samples). `kept`: of so many samples those that it can use, likewise.
+    `listener`: the kind of extractor and processor, a row of `listeners.LISTENERS`. `input_name`: what the model's
+    forward calls its sound; `hop`: samples from one of its inputs to the next. `positions`: the config key of the most
+    frames that it can tell the order of, where there is a most.
+    `attention`: the implementations that it has. `attention_mask`: whether a padded batch needs one; None: the config's
+    `feat_extract_norm` decides, since a model with "group" norm was trained without and gets worse with one.
     `head`: the attribute of its CTC head. `freezes`: whether it has `freeze_feature_encoder()`.
     `dropouts` are config keys set to a recipe's dropout, `zeroed` those that are 0 whenever it chooses one; they lie in
-    the config's part `part`, if there is one. `masks_time`: whether it knows SpecAugment's `mask_time_*`;
-    `masks_features` likewise.
+    the config's part `part`, if there is one.
+    `masks_time`: whether it knows SpecAugment's `mask_time_*`; `masks_features` likewise.
     """
 
     model_type: str
     title: str
     frames: Callable[[dict[str, Any], int], int] = from_samples
+    kept: Callable[[dict[str, Any], int], int] = lambda config, samples: samples
     listener: str = "samples"
     input_name: str = "input_values"
     hop: int = 1
@@ -72,9 +75,14 @@ _ROWS = (
     Architecture("wavlm", "WavLM", attention=("eager",), masks_features=False),  # masking features crashes it
     Architecture("unispeech", "UniSpeech"),
     Architecture("unispeech-sat", "UniSpeechSat"),
-    Architecture("sew", "SEW", from_pooled_samples),
+    Architecture("sew", "SEW", from_pooled_samples, kept=kept_to_pool),
     Architecture(
-        "sew-d", "SEW-D", from_pooled_samples, attention=("eager",), zeroed=("feat_proj_dropout", "final_dropout")
+        "sew-d",
+        "SEW-D",
+        from_pooled_samples,
+        kept=kept_to_pool,
+        attention=("eager",),
+        zeroed=("feat_proj_dropout", "final_dropout"),
     ),
     Architecture("data2vec-audio", "Data2VecAudio", attention_mask=True),
     Architecture(

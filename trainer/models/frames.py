@@ -5,6 +5,7 @@ too short to be heard at all.
 """
 
 from collections.abc import Iterable
+from math import prod
 from typing import Any, TypeVar
 
 WINDOW, HOP = 400, 160  # samples: 25 ms of sound each 10 ms, in every log-mel extractor here
@@ -44,12 +45,17 @@ def from_samples(config: dict[str, Any], samples: int) -> int:
 
 
 def from_pooled_samples(config: dict[str, Any], samples: int) -> int:
-    """SEW: pools frames for its transformer and spreads them again afterwards, so it ends with as many.
+    """SEW: pools frames for its transformer and spreads them again afterwards. What is left over is not heard."""
+    return from_samples(config, kept_to_pool(config, samples))
 
-    Fewer than are pooled into one are none: the model raises.
+
+def kept_to_pool(config: dict[str, Any], samples: int) -> int:
+    """The samples that make whole pools of frames.
+
+    SEW hears a pool that is not full otherwise alone (not at all) than in a batch (filled with padding).
     """
-    length = from_samples(config, samples)
-    return length if length >= config.get("squeeze_factor", 2) else 0
+    left_over = from_samples(config, samples) % config.get("squeeze_factor", 2)
+    return samples - left_over * prod(config["conv_stride"])
 
 
 def from_mctct_features(config: dict[str, Any], samples: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCTC, PreTrainedModel, SequenceFeatureExtractor
@@ -62,10 +63,10 @@ class Checkpoint:
         """Samples at 16 kHz from one CTC frame to the next."""
         return frame_stride(self.config)
 
-    @property
-    def shortest(self) -> int:
-        """The fewest samples that can be heard."""
-        return shortest_samples(self.config)
+    def fit(self, waveform: np.ndarray) -> np.ndarray:
+        """A clip as the model can hear it: with silence after one too short for a single frame."""
+        waveform = waveform[: self.architecture.kept(self.config, len(waveform))]
+        return np.pad(waveform, (0, max(0, shortest_samples(self.config) - len(waveform))))
 
     @property
     def longest(self) -> int | None:

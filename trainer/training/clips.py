@@ -60,7 +60,7 @@ class Collator:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._extractor = checkpoint.extractor
+        self._checkpoint = checkpoint
         self._name, self._hop = checkpoint.architecture.input_name, checkpoint.architecture.hop
 
     def __call__(self, items: Sequence[Item]) -> Batch:
@@ -69,8 +69,9 @@ class Collator:
         Given a whole batch, an extractor without attention mask (every model with group norm) takes mean and
         variance over the padding too, so that a short clip beside a long one comes out too loud.
         """
-        clips = [self._listen(item["waveform"]) for item in items]
-        lengths = [len(item["waveform"]) for item in items]
+        waveforms = [self._checkpoint.fit(item["waveform"]) for item in items]
+        lengths = [len(waveform) for waveform in waveforms]
+        clips = [self._listen(waveform) for waveform in waveforms]
         # An extractor may pad at the end for one input more.
         longest = padded_length(max(lengths)) // self._hop + (self._hop > 1)
         batch: Batch = {"lengths": torch.tensor(lengths)}
@@ -81,7 +82,9 @@ class Collator:
         return batch
 
     def _listen(self, waveform: np.ndarray) -> BatchFeature:
-        return self._extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True)
+        return self._checkpoint.extractor(
+            waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
+        )
 
 
 def _padded(inputs: torch.Tensor, longest: int) -> torch.Tensor:

@@ -28,10 +28,9 @@ class Evaluation:
 def hear(checkpoint: Checkpoint, waveform: np.ndarray) -> torch.Tensor:
     """Logits of one clip, (frames, labels), float32, on the CPU. `waveform` is mono float32 at 16 kHz.
 
-    A clip too short for a single frame is heard with silence after it. Frames that are only padding (some extractors
-    round up) are cut off.
+    Frames that are only padding are cut off: some extractors round up.
     """
-    waveform = np.pad(waveform, (0, max(0, checkpoint.shortest - len(waveform))))
+    waveform = checkpoint.fit(waveform)
     inputs = checkpoint.extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
     with torch.inference_mode():
         logits = checkpoint.model(**inputs.to(checkpoint.model.device)).logits[0]
