@@ -14,8 +14,9 @@ _OWNER = re.compile(r"[A-Za-z0-9]{1,64}")
 
 def worked(settings: Settings, owner: str) -> list[str]:
     """Their ids, the latest first; [] where nothing is remembered."""
+    file = _file(settings, owner)
     try:
-        ids = json.loads(_file(settings, owner).read_text(encoding="utf-8"))
+        ids = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return [repo for repo in ids if isinstance(repo, str)][:MOST] if isinstance(ids, list) else []
