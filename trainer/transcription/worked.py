@@ -1,15 +1,14 @@
 """Models of the Hub that have listened to somebody well before: remembered for each owner, by name alone."""
 
+import hashlib
 import json
 import os
-import re
 import uuid
 from pathlib import Path
 
 from trainer.settings import Settings
 
 MOST = 8
-_OWNER = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
 def worked(settings: Settings, owner: str) -> list[str]:
@@ -36,7 +35,5 @@ def remember_worked(settings: Settings, owner: str, repo_id: str) -> None:
 
 
 def _file(settings: Settings, owner: str) -> Path:
-    """An owner is a word or a hash (`ui.visitors`), never a path."""
-    if not _OWNER.fullmatch(owner):
-        raise ValueError("not an owner")
-    return settings.data_dir / "worked" / f"{owner}.json"
+    """By the owner's hash, so that no name can lead elsewhere."""
+    return settings.data_dir / "worked" / f"{hashlib.sha256(owner.encode()).hexdigest()[:32]}.json"
