@@ -133,7 +133,7 @@ ROWS = (
     ),
     Base(
         "asapp/sew-d-tiny-100k",
-        "SEW-D tiny, untaught",
+        "SEW-D tiny (untaught)",
         24_100_000,
         _APACHE,
         "cpu",
@@ -192,7 +192,7 @@ ROWS = (
     ),
     Base(
         "microsoft/unispeech-sat-base",
-        "UniSpeech-SAT base, untaught",
+        "UniSpeech-SAT base (untaught)",
         94_400_000,
         "CC-BY-SA-3.0",
         "small",
@@ -216,7 +216,7 @@ ROWS = (
     ),
     Base(
         "facebook/data2vec-audio-base",
-        "data2vec base, untaught",
+        "data2vec base (untaught)",
         93_164_288,
         _APACHE,
         "small",

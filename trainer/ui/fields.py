@@ -5,10 +5,11 @@ from typing import Any
 
 import gradio as gr
 
+from trainer.models.bases import is_here
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.training.estimate import estimate_seconds
-from trainer.training.presets import PRESETS
+from trainer.training.presets import PRESETS, Preset
 from trainer.ui.chooser import Chooser, build_chooser
 from trainer.ui.data_card import LOOKING
 from trainer.ui.form import OWN_FOLDER, Form, form_of, preset_label
@@ -60,8 +61,19 @@ def values(form: Form) -> list[Any]:
 def preset_choices(settings: Settings, hub: bool | None) -> list[tuple[str, str]]:
     """Label and name of each preset. `hub`: whether it can be reached, None while nobody knows."""
     return [
-        (preset_label(preset, estimate_seconds(preset.recipe, settings), hub), name) for name, preset in PRESETS.items()
+        (
+            preset_label(
+                preset, estimate_seconds(preset.recipe, settings), hub is not False or _starts_offline(preset)
+            ),
+            name,
+        )
+        for name, preset in PRESETS.items()
     ]
+
+
+def _starts_offline(preset: Preset) -> bool:
+    """Whether its base is here and the practice clips will do."""
+    return preset.recipe.data != "minds14" and is_here(preset.recipe.base)
 
 
 def build_left_side(settings: Settings) -> LeftSide:
