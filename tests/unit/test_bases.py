@@ -14,7 +14,7 @@ from trainer.models.sizes import sizes_of
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.training.estimate import estimate_seconds, machine_gflops, training_cost
-from trainer.training.machine import Machine
+from trainer.training.hardware import Machine
 from trainer.training.presets import PRESETS
 from trainer.training.recommending import recommend
 
@@ -47,13 +47,13 @@ def test_a_pickle_is_on_offer_at_a_pinned_commit_alone() -> None:
 
 
 def test_a_pickles_commit_and_nothing_else_allows_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, bool]] = []
 
-    def fetch(repo: str, **options: object) -> Path:
-        asked.append((repo, options.get("allow_pickle", False)))
+    def fetch(repo: str, revision: str | None = None, *, pickle: bool = False) -> Path:
+        asked.append((repo, pickle))
         return Path()
 
-    monkeypatch.setattr(bases, "fetch_model", fetch)
+    monkeypatch.setattr(bases, "fetch_checked", fetch)
     for repo in ("facebook/hubert-base-ls960", "facebook/wav2vec2-base", "asapp/sew-tiny-100k", "somebody/model"):
         bases.fetch_base(repo)
     assert asked == [
@@ -116,6 +116,7 @@ def test_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("VOICETUNE_DATA", str(tmp_path / "data"))
     assert is_here(STARTER_ID)
     assert is_here(str(tmp_path))
     assert not is_here("facebook/wav2vec2-base-960h")
@@ -126,3 +127,17 @@ def test_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("config.json", "model.safetensors"):
         (snapshot / name).touch()
     assert is_here("facebook/wav2vec2-base-960h")
+
+
+def test_a_pickle_that_another_program_fetched_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("VOICETUNE_DATA", str(tmp_path / "data"))
+    row = BASES["facebook/hubert-base-ls960"]
+    for cache, here in ((tmp_path, False), (tmp_path / "data" / "models", True)):
+        snapshot = cache / "models--facebook--hubert-base-ls960" / "snapshots" / str(row.revision)
+        snapshot.mkdir(parents=True)
+        for name in ("config.json", "pytorch_model.bin"):
+            (snapshot / name).touch()
+        assert is_here(row.id) == here

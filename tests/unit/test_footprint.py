@@ -13,7 +13,7 @@ from trainer.settings import Settings
 from trainer.training import fitting
 from trainer.training.fitting import Fit, check_fits, fit_of, in_gb
 from trainer.training.footprint import CLIPS, MIB, footprint
-from trainer.training.machine import Machine
+from trainer.training.hardware import Machine
 from trainer.training.presets import PRESETS
 from trainer.training.recipe import Recipe
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,13 @@ from tests.fakes.hub import FakeHub
 from tests.fakes.hub_search import Listed
 from tests.fakes.run_folder import write_run
 from trainer.hub import reach
-from trainer.hub.peeking import peek_model
 from trainer.models import sizes
 from trainer.models.bases import BASES
 from trainer.runs.run import LOCAL_OWNER
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.training.fitting import Fit
-from trainer.training.machine import Machine
+from trainer.training.hardware import Machine
 from trainer.training.presets import preset_of
 from trainer.ui import base_offers, chooser_handlers
 from trainer.ui.base_card import Chosen, base_card, base_label, fold_label, not_now
@@ -44,13 +42,14 @@ def laptop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module in (base_offers, chooser_handlers):
         monkeypatch.setattr(module, "this_machine", lambda: Machine(16 * GIB))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("VOICETUNE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(reach, "_probes", {})
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     with FakeHub() as hub:
-        monkeypatch.setattr(sizes, "peek_model", partial(peek_model, endpoint=hub.url, cache_dir=tmp_path / "hub"))
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
         yield hub
 

@@ -14,7 +14,7 @@ from trainer.settings import Settings
 from trainer.speech.locales import locale_of
 from trainer.speech.sources import kind_of, practice_locales
 from trainer.training.fitting import in_gb, longest_clip
-from trainer.training.machine import this_machine
+from trainer.training.hardware import this_machine
 from trainer.training.recommending import fit_of_row, recommend
 
 MICROPHONE = (

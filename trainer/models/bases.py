@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from trainer.errors import UserError
-from trainer.hub.fetch import fetch_model
 from trainer.hub.ids import check_repo_id
 from trainer.hub.peeking import in_cache
 from trainer.models.base_table import ROWS, STARTER_ID, Base
-from trainer.settings import STARTER
+from trainer.models.fetching import fetch_checked
+from trainer.settings import STARTER, Settings
 
 BASES: dict[str, Base] = {row.id: row for row in ROWS}
 USUAL = "facebook/wav2vec2-base"  # its size stands in for one that nobody knows
@@ -37,7 +37,12 @@ def is_here(base: str) -> bool:
         return True
     row = BASES.get(base)
     try:
-        return in_cache(check_repo_id(base), row.revision if row else None)
+        return in_cache(
+            check_repo_id(base),
+            row.revision if row else None,
+            Settings.from_env().models_dir,
+            shared=not (row and row.pickle),
+        )
     except UserError:
         return False
 
@@ -61,5 +66,5 @@ def fetch_base(repo: str) -> Path:
     """A checkpoint of the Hub, at the revision of the table where it is in it. Raises UserError."""
     row = BASES.get(repo)
     if row is None:
-        return fetch_model(repo)
-    return fetch_model(repo, revision=row.revision, allow_pickle=row.pickle and bool(row.revision))
+        return fetch_checked(repo)
+    return fetch_checked(repo, row.revision, pickle=row.pickle and bool(row.revision))

@@ -1,6 +1,5 @@
 """How sound goes into each kind of model: its feature extractor, as the base was trained, and its processor's class."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from transformers import (
 )
 
 from trainer.errors import UserError
-from trainer.models.architectures import CONFIG_BYTES
+from trainer.hub.reading import CONFIG_BYTES, read_json
 from trainer.models.frames import HOP, WINDOW
 from trainer.models.mctct import MCTCTFeatureExtractor
 from trainer.speech.audio import SAMPLE_RATE
@@ -77,16 +76,12 @@ LISTENERS = {
 
 def read_saved(folder: Path) -> Values:
     """The values of the extractor saved beside a model, as Transformers 4 or 5 saves them; {} where there are none."""
-    newer = _read(folder / "processor_config.json").get("feature_extractor")
-    return _read(folder / "preprocessor_config.json") | (newer if isinstance(newer, dict) else {})
+    newer = _read(folder, "processor_config.json").get("feature_extractor")
+    return _read(folder, "preprocessor_config.json") | (newer if isinstance(newer, dict) else {})
 
 
-def _read(file: Path) -> Values:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size <= CONFIG_BYTES else {}
-    except (OSError, ValueError):
-        return {}  # both files are optional
-    return values if isinstance(values, dict) else {}
+def _read(folder: Path, name: str) -> Values:
+    return read_json(folder, name, CONFIG_BYTES) or {}  # both files are optional
 
 
 def check_saved(saved: Values, fixed: dict[str, int]) -> None:

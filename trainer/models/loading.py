@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCTC, PreTrainedModel, SequenceFeatureExtractor
+from transformers import PreTrainedModel, SequenceFeatureExtractor
 from transformers.utils import logging
 
 from trainer.errors import UserError
-from trainer.models import mctct
+from trainer.hub.quota import release
 from trainer.models.architectures import (
     ARCHITECTURES,
     Architecture,
@@ -23,18 +22,17 @@ from trainer.models.architectures import (
     frame_stride,
     longest_samples,
     output_frames,
-    read_config,
     shortest_samples,
 )
+from trainer.models.checking import check_folder
+from trainer.models.opening import load
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
-from trainer.models.weights import check_weights
 
 # That a base gets a new head is no warning here, and a load takes less time than its progress bar.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
-mctct.register()
 
 BLANK_BIAS = 2.0  # logit; those of a new head's other labels are within 1 of 0
 NOTES = "voicetune.json"  # what we know of a model that its config has no place for: locale, base, error rates
@@ -110,15 +108,14 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
-    config = read_config(folder)
-    check_weights(folder)
+    config = check_folder(folder)
     vocabulary = read_vocabulary(folder)
     if vocabulary is None:
         raise UserError(
             "This model was only pretrained: it has no list of letters yet.",
             "Fine-tune it first, or choose one that was fine-tuned for speech recognition.",
         )
-    model, new_weights = _load(folder, {"pad_token_id": vocabulary.blank})
+    model, new_weights = _load(folder, config, {"pad_token_id": vocabulary.blank})
     if any(name.startswith(ARCHITECTURES[config["model_type"]].head) for name in new_weights):
         raise UserError("This model was not taught to write letters yet.", "Fine-tune it first, or choose another.")
     if model.config.vocab_size < max(vocabulary.tokens.values()) + 1:
@@ -135,8 +132,7 @@ def open_base(
     `overrides` are config values (dropouts, SpecAugment); `attention` is "eager", "sdpa", …, or None for the
     library's choice. Raises UserError where the checkpoint is unusable.
     """
-    config = read_config(folder)
-    check_weights(folder)
+    config = check_folder(folder)
     settings: dict[str, Any] = {
         "pad_token_id": vocabulary.blank,
         "ctc_loss_reduction": "mean",
@@ -146,7 +142,7 @@ def open_base(
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
     row = ARCHITECTURES[config["model_type"]]
-    model, new_weights = _load(folder, settings, attention if attention in row.attention else None)
+    model, new_weights = _load(folder, config, settings, attention if attention in row.attention else None)
     if not keep_head or any(name.startswith(row.head) for name in new_weights):
         # A head that fits by chance was still trained for other labels.
         head = getattr(model, row.head)
@@ -162,25 +158,14 @@ def open_base(
     return Checkpoint(model, feature_extractor_for(folder, config), vocabulary, config)
 
 
-def _load(folder: Path, settings: dict[str, Any], attention: str | None = None) -> tuple[PreTrainedModel, set[str]]:
-    """The model, and the names of weights that the files do not hold."""
+def _load(
+    folder: Path, config: dict[str, Any], settings: dict[str, Any], attention: str | None = None
+) -> tuple[PreTrainedModel, set[str]]:
+    """As `opening.load`; what was downloaded may make way for other models then."""
     try:
-        model, info = AutoModelForCTC.from_pretrained(
-            folder,
-            dtype=torch.float32,  # the default "auto" would train fp16 checkpoints in fp16
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            attn_implementation=attention,
-            **settings,
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UserError(
-            "I cannot open this model: its files are broken or do not fit together.", "Choose another model."
-        ) from error
-    return model, {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+        return load(folder, config, settings, attention)
+    finally:
+        release(folder)
 
 
 def _remove(folder: Path) -> None:

@@ -14,7 +14,7 @@ from trainer.models.vocabulary import Vocabulary
 def feature_extractor_for(folder: Path, config: dict[str, Any]) -> SequenceFeatureExtractor:
     """As the base was trained: what varies between bases of a kind is in the extractor's file beside it.
 
-    Raises UserError for a base that hears in a way that is not known here.
+    Raises UserError for a base that hears in a way that is not known here, or whose files are broken.
     """
     listener, saved = LISTENERS[ARCHITECTURES[config["model_type"]].listener], read_saved(folder)
     check_saved(saved, listener.fixed)

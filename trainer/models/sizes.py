@@ -11,7 +11,7 @@ from trainer.models.base_table import BYTES_EACH, STARTER_ID, Base
 from trainer.models.bases import BASES
 from trainer.models.limits import check_limits
 from trainer.models.shape import Shape, shape_of
-from trainer.settings import STARTER
+from trainer.settings import STARTER, Settings
 
 _HEADS_AND_FRONT = 1.08  # parameters that are not in the repeated layers, in models where nobody counted them
 _asked: dict[str, "Sizes"] = {}
@@ -46,7 +46,15 @@ def ask_sizes(repo_id: str) -> Sizes:
     looked at. Whether it is of a kind that can be trained, fetching it says."""
     if known := sizes_of(repo_id):
         return known
-    peek = peek_model(repo_id)
+    from huggingface_hub import constants
+
+    settings = Settings.from_env()
+    peek = peek_model(
+        repo_id,
+        endpoint=settings.hub_endpoint,
+        cache_dir=settings.models_dir,
+        shared=Path(constants.HF_HUB_CACHE),  # as `fetching.fetch_checked`
+    )
     check_limits(dict(peek.config))
     _asked[repo_id] = _sizes(peek.config, peek.weight_bytes)
     return _asked[repo_id]

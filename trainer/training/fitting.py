@@ -9,7 +9,7 @@ from trainer.models.sizes import Sizes, ask_sizes, sizes_of
 from trainer.settings import Settings
 from trainer.speech.sources import kind_of
 from trainer.training.footprint import footprint
-from trainer.training.machine import Machine, this_machine
+from trainer.training.hardware import Machine, this_machine
 from trainer.training.recipe import Recipe
 
 PRACTICE_SECONDS = 6.0  # the longest of the practice clips

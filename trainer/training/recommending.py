@@ -9,7 +9,7 @@ from trainer.models.sizes import sizes_of
 from trainer.settings import Settings
 from trainer.speech.locales import Locale
 from trainer.training.fitting import Fit, fit_of
-from trainer.training.machine import SMALL_GPU, Machine
+from trainer.training.hardware import SMALL_GPU, Machine
 from trainer.training.presets import PRESETS
 from trainer.training.recipe import Recipe
 

@@ -11,7 +11,7 @@ from trainer.settings import Settings
 from trainer.speech.locales import Locale
 from trainer.training.estimate import estimate_seconds
 from trainer.training.fitting import in_gb, longest_clip
-from trainer.training.machine import Machine, this_machine
+from trainer.training.hardware import Machine, this_machine
 from trainer.training.recommending import fit_of_row, recipe_for, recommend
 from trainer.ui.base_card import base_label
 

@@ -12,7 +12,7 @@ from trainer.settings import Settings
 from trainer.speech.locales import locale_of
 from trainer.training.estimate import estimate_seconds
 from trainer.training.fitting import fit_of, longest_clip
-from trainer.training.machine import this_machine
+from trainer.training.hardware import this_machine
 from trainer.ui.base_card import Chosen, base_card, fold_label, not_now
 from trainer.ui.base_offers import offer, worked_before
 from trainer.ui.faults import explain

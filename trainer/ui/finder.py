@@ -46,7 +46,11 @@ def searcher(settings: Settings) -> Callable[[str], list[Any]]:
             return [gr.update(choices=[], visible=False), note(ANY, "quiet")]
         try:
             models = find_models(
-                row.language, tuple(ARCHITECTURES), settings.hub_endpoint, reach_seconds=settings.hub_timeout
+                row.language,
+                tuple(ARCHITECTURES),
+                settings.hub_endpoint,
+                reach_seconds=settings.hub_timeout,
+                largest_bytes=settings.max_model_bytes,
             )
         except Exception as error:
             return [gr.update(choices=[], visible=False), note(explain(error))]

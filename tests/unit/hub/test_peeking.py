@@ -32,7 +32,7 @@ def test_a_peek_is_not_taken_for_a_fetched_model(hub: FakeHub, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("config", "words"),
-    [(None, "no config.json"), (b"[1]", "is broken"), (b"{", "is broken"), (b" " * 2**21, "far larger")],
+    [(None, "no config.json"), (b"[1]", "broken"), (b"{", "broken"), (b" " * 2**21, "far more")],
 )
 def test_a_config_that_is_none_is_refused(hub: FakeHub, tmp_path: Path, config: bytes | None, words: str) -> None:
     files = {name: data for name, data in FILES.items() if name != "config.json"}
