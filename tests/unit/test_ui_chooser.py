@@ -162,11 +162,12 @@ def test_the_card_of_a_typed_name_is_filled_once_the_hub_has_said_its_size(
 def test_the_search_lists_what_it_found_or_says_why_not(settings: Settings, hub: FakeHub) -> None:
     hub.listed = [Listed("anna/german", parameters={"F32": 94_400_000}, downloads=12345)]
     search = searcher(replace(settings, hub_endpoint=hub.url))
-    listed, said = search("de-DE")
+    (_, searching), (listed, said) = search("de-DE")
+    assert "Searching for models that write German" in searching
     assert listed["choices"] == [("anna/german · 378 MB · apache-2.0 · 12,345 downloads", "anna/german")]
     assert "not been checked" in said
-    nothing, said = search("ko-KR")
+    *_, (nothing, said) = search("ko-KR")
     assert nothing["choices"] == [] and "found no model" in said
-    assert "Choose a language first" in search("any")[1]
-    _, said = searcher(replace(settings, hub_endpoint="http://127.0.0.1:9"))("de-DE")
+    assert ["Choose a language first" in said for _, said in search("any")] == [True]
+    *_, (_, said) = searcher(replace(settings, hub_endpoint="http://127.0.0.1:9"))("de-DE")
     assert "cannot be reached" in said

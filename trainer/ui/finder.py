@@ -1,6 +1,6 @@
 """Searching the Hub for models of a language: a button, what was found, and a sentence where nothing was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ SEARCH = "Search the Hub for this language"
 ANY = "Choose a language first; then I can search for its models."
 FOUND = "By others, the most downloaded first. What they say of themselves has not been checked."
 NOTHING = "I found no model for this language whose weights are safetensors. You can still type the name of one."
+NONE: dict[str, Any] = gr.update(choices=[], value=None, visible=False)
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,15 @@ def build_finder(name: str) -> Finder:
     return Finder(search, found, said)
 
 
-def searcher(settings: Settings) -> Callable[[str], list[Any]]:
+def searcher(settings: Settings) -> Callable[[str], Iterator[list[Any]]]:
     """The handler: from a locale's code (or another word, for none) to the list and the sentence. Takes seconds."""
 
-    def search(locale: str) -> list[Any]:
+    def search(locale: str) -> Iterator[list[Any]]:
         row = LOCALES.get(locale)
         if row is None:
-            return [gr.update(choices=[], visible=False), note(ANY, "quiet")]
+            yield [NONE, note(ANY, "quiet")]
+            return
+        yield [NONE, note(f"Searching for models that write {row.english_language} …", "quiet")]
         try:
             models = find_models(
                 row.language,
@@ -53,11 +56,13 @@ def searcher(settings: Settings) -> Callable[[str], list[Any]]:
                 largest_bytes=settings.max_model_bytes,
             )
         except Exception as error:
-            return [gr.update(choices=[], visible=False), note(explain(error))]
-        if not models:
-            return [gr.update(choices=[], visible=False), note(NOTHING, "quiet")]
+            yield [NONE, note(explain(error))]
+            return
         choices = [(found_label(model), model.id) for model in models]
-        return [gr.update(choices=choices, value=None, visible=True), note(FOUND, "quiet")]
+        yield [
+            gr.update(choices=choices, value=None, visible=bool(choices)),
+            note(FOUND if choices else NOTHING, "quiet"),
+        ]
 
     return search
 
