@@ -26,6 +26,8 @@ from trainer.ui.base_offers import offer, worked_before
 from trainer.ui.chooser_handlers import ChooserHandlers
 from trainer.ui.finder import searcher
 from trainer.ui.form import Form, fill_for_base, fill_from_preset
+from trainer.ui.run_handlers import Visit
+from trainer.ui.watching import Watch
 
 GIB = 2**30
 BASE, XLSR = "facebook/wav2vec2-base", "jonatasgrosman/wav2vec2-large-xlsr-53-german"
@@ -135,6 +137,24 @@ def test_another_base_brings_the_preset_that_suits_it() -> None:
     assert taken.learning_rate == preset_of("full").recipe.learning_rate
     back = fill_for_base(replace(taken, base="starter"))
     assert (back.preset, back.base) == ("quick", "starter")
+
+
+def test_without_the_hub_a_base_that_is_here_can_start_and_others_cannot() -> None:
+    def missing(preset: str, base: str, hub: bool | None = False) -> bool:
+        return Visit("", Watch(), preset, hub, base).hub_missing
+
+    assert not missing("quick", "starter")
+    assert missing("quick", BASE)
+    assert not missing("quick", BASE, hub=None)
+    assert not missing("full", "starter")
+    assert missing("full", "")  # the preset's own
+    assert missing("guide", "starter")  # its data come from the Hub
+
+
+def test_an_emptied_field_changes_nothing_and_is_told(settings: Settings) -> None:
+    empty = form(base="")
+    assert fill_for_base(empty) == empty
+    assert "No model is chosen" in ChooserHandlers(settings).describe(empty, True)[1]
 
 
 def test_fields_that_suit_the_base_already_stay() -> None:

@@ -145,7 +145,7 @@ def fill_for_base(form: Form) -> Form:
     the base already, nothing but the base changes.
     """
     starter = form.base == STARTER_ID
-    if starter == (preset_of(form.preset).recipe.base == STARTER_ID):
+    if not form.base or starter == (preset_of(form.preset).recipe.base == STARTER_ID):
         return form
     preset = preset_of("quick" if starter else "full")
     return replace(fill_from_preset(preset, form.locale, form.data, form.folder), base=form.base)

@@ -170,7 +170,13 @@ def build_transcribe_tab(
         [model, newest],
         **hidden,
     )
-    finder.search.click(searcher(settings), language, [finder.found, finder.note], api_visibility="private")
+    finder.search.click(
+        searcher(settings),
+        language,
+        [finder.found, finder.note],
+        show_progress="hidden",
+        api_visibility="private",
+    )
     finder.found.input(lambda found: found, finder.found, model, **hidden)
     for event in (offered.then, model.change):
         event(listener.about, [secret, model], about, show_progress="hidden", api_visibility="private")
