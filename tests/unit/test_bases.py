@@ -8,7 +8,8 @@ import pytest
 from trainer.hub.ids import check_repo_id
 from trainer.models import bases
 from trainer.models.architectures import ARCHITECTURES
-from trainer.models.base_table import ROWS, STARTER_ID
+from trainer.models.base import STARTER_ID, Base
+from trainer.models.base_table import ROWS
 from trainer.models.bases import BASES, HUB_MODELS, bases_on_offer, is_here, why_not_on_offer
 from trainer.models.sizes import sizes_of
 from trainer.settings import Settings
@@ -25,7 +26,7 @@ HERE = {STARTER_ID}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_a_row_holds_together(row: bases.Base) -> None:
+def test_a_row_holds_together(row: Base) -> None:
     if row.id != STARTER_ID:
         assert check_repo_id(row.id) == row.id
         assert row.config["model_type"] in ARCHITECTURES

@@ -4,13 +4,10 @@ Revisions are commits that other public projects pin, and a few are only known a
 without reaching the Hub. Sizes are parameters times the four bytes of a float32.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Machine = Literal["cpu", "small", "large"]  # what a training wants: no GPU, one with 8 to 16 GB, one with more
+from trainer.models.base import STARTER_ID, Base
 
-BYTES_EACH = 4  # float32, as nearly all of these are stored
 _LARGE: dict[str, Any] = {
     "model_type": "wav2vec2",
     "num_hidden_layers": 24,
@@ -28,35 +25,6 @@ _SEW_TINY = {**_SEW, "model_type": "sew", "hidden_size": 512, "intermediate_size
 _SEW_D_TINY = {**_SEW, "model_type": "sew-d", "hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 6}
 
 
-@dataclass(frozen=True)
-class Base:
-    """A pretrained model to start from.
-
-    `config` holds what differs from wav2vec2-base of the sizes in its config.json. `heard` are the ISO 639-1 codes of
-    the languages that it was pretrained on, () for very many; `writes` is the one that it has a head for.
-    `revision` None is the repo's main branch. `pickle`: there may be no safetensors, so it is on offer only at a
-    pinned commit.
-    """
-
-    id: str
-    title: str
-    parameters: int
-    licence: str
-    machine: Machine
-    config: Mapping[str, Any]
-    sentence: str
-    heard: tuple[str, ...] = ()
-    writes: str | None = None
-    revision: str | None = None
-    pickle: bool = False
-
-    @property
-    def download_bytes(self) -> int:
-        """Nothing for what comes with Voicetune."""
-        return 0 if self.id == STARTER_ID else self.parameters * BYTES_EACH
-
-
-STARTER_ID = "starter"
 _APACHE, _ENGLISH = "Apache-2.0", ("en",)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from trainer.errors import UserError
 from trainer.hub.ids import check_repo_id
 from trainer.hub.peeking import in_cache
-from trainer.models.base_table import ROWS, STARTER_ID, Base
+from trainer.models.base import STARTER_ID, Base
+from trainer.models.base_table import ROWS
 from trainer.models.fetching import fetch_checked
 from trainer.settings import STARTER, Settings
 

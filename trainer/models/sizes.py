@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.hub.peeking import peek_model
-from trainer.models.base_table import BYTES_EACH, STARTER_ID, Base
+from trainer.models.base import BYTES_EACH, STARTER_ID, Base
 from trainer.models.bases import BASES
 from trainer.models.limits import check_limits
 from trainer.models.shape import Shape, shape_of

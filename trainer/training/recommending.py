@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from trainer.models.base_table import STARTER_ID, Base
+from trainer.models.base import STARTER_ID, Base
 from trainer.models.bases import BASES, bases_on_offer
 from trainer.models.sizes import sizes_of
 from trainer.settings import Settings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from trainer.models.base_table import STARTER_ID, Base
+from trainer.models.base import STARTER_ID, Base
 from trainer.speech.locales import LOCALES
 from trainer.training.fitting import Fit, in_gb
 from trainer.ui.wording import about, file_size

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from trainer.models.base_table import ROWS, Base
+from trainer.models.base import Base
+from trainer.models.base_table import ROWS
 from trainer.models.bases import BASES, is_here, why_not_on_offer
 from trainer.runs.run import list_runs
 from trainer.settings import Settings

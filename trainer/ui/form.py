@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError
-from trainer.models.base_table import STARTER_ID
+from trainer.models.base import STARTER_ID
 from trainer.settings import Settings
 from trainer.training.presets import PRESETS, Preset, preset_of
 from trainer.training.recipe import Recipe
