@@ -83,7 +83,7 @@ def _fields_alone(kind: type[PreTrainedConfig], values: dict[str, Any]) -> PreTr
 
 def _class_for(config: PreTrainedConfig) -> type[PreTrainedModel]:
     kind: Any = MODEL_FOR_CTC_MAPPING[type(config)]  # typed for model types that have several
-    return kind  # type: ignore[no-any-return]
+    return kind
 
 
 def _configured(config: dict[str, Any], settings: dict[str, Any]) -> PreTrainedConfig:
@@ -109,7 +109,7 @@ def _assemble(
     config: PreTrainedConfig, state: dict[str, Any], attention: str | None, **options: Any
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """By transformers, which knows the names that weights had in earlier versions, but from tensors, not a folder."""
-    model, found = _class_for(config).from_pretrained(
+    assembled: Any = _class_for(config).from_pretrained(  # a pair, since `output_loading_info` is set
         None,
         config=config,
         state_dict=state,
@@ -119,6 +119,7 @@ def _assemble(
         output_loading_info=True,
         **options,
     )
+    model, found = assembled
     model.config.name_or_path = ""
     return model, found
 

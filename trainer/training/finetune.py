@@ -17,6 +17,8 @@ from trainer.speech.locales import Locale, locale_of
 from trainer.speech.sources import Source, open_source
 from trainer.training.augmenting import SPEEDS
 from trainer.training.device import choose_device
+from trainer.training.machine import machine_of
+from trainer.training.ranks import Ranks
 from trainer.training.recipe import Recipe
 from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
 from trainer.training.stopping import StopSignal
@@ -37,9 +39,11 @@ def finetune(recipe: Recipe, settings: Settings, places: Places, tell: Tell, sto
         source = open_source(recipe.data, locale, settings)
         dataset, vocabulary, keep_head = _prepare(recipe, settings, locale, base, source, tell, stop)
         device = choose_device(recipe.precision)
+        tell("machine", **machine_of(device))
         overrides = _overrides(recipe, base, dataset)
         checkpoint = open_base(base, vocabulary, overrides, keep_head, device.attention)
-    _save_shown_clips(dataset, places.clips)
+    if Ranks.from_env().first:
+        _save_shown_clips(dataset, places.clips)
     session = Session(recipe, device, places, tell, stop, checkpoint, dataset, locale)
     return session.run()
 

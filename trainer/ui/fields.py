@@ -14,6 +14,7 @@ from trainer.ui.chooser import Chooser, build_chooser
 from trainer.ui.data_card import LOOKING
 from trainer.ui.form import OWN_FOLDER, Form, form_of, preset_label
 from trainer.ui.fragments import fragment
+from trainer.ui.renting import RentingFields, build_renting
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class LeftSide:
     chooser: Chooser
     data_card: gr.HTML
     data_sounds: gr.HTML
+    share: gr.Checkbox
+    renting: RentingFields
     start: gr.Button
     start_note: gr.HTML
 
@@ -89,10 +92,18 @@ def build_left_side(settings: Settings) -> LeftSide:
     chooser = build_chooser(first, settings)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         form = _advanced(first, settings, locale, preset, chooser.base)
+        share = gr.Checkbox(
+            False,
+            label="Share it on the Hub when it has finished",
+            info="Only for you to see, until you change that there",
+            interactive=settings.can_sign_in,
+            elem_id="share-when-finished",
+        )
+        renting = build_renting()
     with gr.Column(elem_id="start-bar"):
         start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
     start_note = fragment("", elem_id="start-note")
-    return LeftSide(form, chooser, data_card, data_sounds, start, start_note)
+    return LeftSide(form, chooser, data_card, data_sounds, share, renting, start, start_note)
 
 
 def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio, base: gr.Dropdown) -> Fields:
