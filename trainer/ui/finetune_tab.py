@@ -8,6 +8,7 @@ import gradio as gr
 from trainer.publishing.publish import Token
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
+from trainer.ui.chooser_wiring import wire_chooser
 from trainer.ui.faults import toasted
 from trainer.ui.fields import LeftSide, build_left_side
 from trainer.ui.form import Form
@@ -57,7 +58,7 @@ class FineTuneTab:
     @property
     def visit(self) -> list[Any]:
         """The inputs that make a `Visit`."""
-        return [self.secret, self.watch, self.left.fields.preset, self.hub]
+        return [self.secret, self.watch, self.left.fields.preset, self.hub, self.left.fields.base]
 
     @property
     def shown(self) -> list[Any]:
@@ -79,6 +80,7 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
     _wire_data(demo, form, tab)
     _wire_presets(demo, form, runs, tab)
     _wire_results(form, runs, tab)
+    wire_chooser(demo, settings, left, secret, tab.hub, AT_ONCE, QUEUED)
     _wire_renting(demo, runs, tab)
     return tab
 
@@ -178,6 +180,7 @@ def _wire_presets(demo: gr.Blocks, form: FormHandlers, runs: RunHandlers, tab: F
     filled = fields.preset.input(
         toasted(form.fill), [fields.preset, fields.locale, fields.data, fields.folder], fields.components, **AT_ONCE
     )
+    fields.base.change(poll, tab.visit, tab.shown, **AT_ONCE)
     for event in (demo.load, filled.then):
         asked = event(form.ask_hub, tab.hub, [tab.hub, fields.preset], **QUEUED)
         asked.then(poll, tab.visit, tab.shown, **AT_ONCE)
