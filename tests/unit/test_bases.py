@@ -73,8 +73,8 @@ def test_most_languages_have_a_model_that_writes_them() -> None:
 @pytest.mark.parametrize(
     ("locale", "machine", "hub", "base", "reason"),
     [
-        ("en-US", LAPTOP, True, STARTER_ID, "learns English in minutes on this computer, which has no GPU"),
-        ("ko-KR", LAPTOP, False, STARTER_ID, "no GPU"),
+        ("en-US", LAPTOP, True, STARTER_ID, "learns English in minutes on this computer, which has no NVIDIA GPU"),
+        ("ko-KR", LAPTOP, False, STARTER_ID, "no NVIDIA GPU"),
         ("en-GB", SMALL, True, "facebook/wav2vec2-base-960h", "writes English already"),
         ("de-DE", SMALL, True, "jonatasgrosman/wav2vec2-large-xlsr-53-german", "writes German already"),
         ("ko-KR", SMALL, True, "facebook/wav2vec2-xls-r-300m", "very many languages"),
