@@ -10,7 +10,7 @@ from trainer.models import bases
 from trainer.models.architectures import ARCHITECTURES
 from trainer.models.base import STARTER_ID, Base
 from trainer.models.base_table import ROWS
-from trainer.models.bases import BASES, HUB_MODELS, bases_on_offer, is_here, why_not_on_offer
+from trainer.models.bases import BASES, HUB_MODELS, bases_on_offer, folder_of, is_here, why_not_on_offer
 from trainer.models.sizes import sizes_of
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
@@ -142,3 +142,13 @@ def test_a_pickle_that_another_program_fetched_is_not_here(tmp_path: Path, monke
         for name in ("config.json", "pytorch_model.bin"):
             (snapshot / name).touch()
         assert is_here(row.id) == here
+
+
+def test_on_a_space_a_name_of_two_parts_is_never_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert folder_of("owner/name") == Path("owner/name")
+    monkeypatch.setenv("SPACE_ID", "somebody/voicetune")
+    monkeypatch.setattr("trainer.models.bases.fetch_checked", lambda repo: tmp_path / "fetched")
+    assert folder_of("owner/name") == tmp_path / "fetched"
+    assert folder_of(str(tmp_path / "owner" / "name")) == tmp_path / "owner" / "name"
