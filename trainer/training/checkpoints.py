@@ -83,6 +83,13 @@ def prune(checkpoints: Path, keep: int = KEPT) -> None:
             _remove(folder)
 
 
+def drop_after(checkpoints: Path, step: int) -> None:
+    """Remove those of later steps: a training that goes on from this one will make those steps anew."""
+    for saved in saved_steps(checkpoints):
+        if saved.step > step:
+            _remove(saved.folder)
+
+
 def _fingerprint(path: Path, sync: bool = False) -> list[int | str]:
     """Size and SHA-256; with `sync`, also make sure that it is on the disk."""
     with path.open("rb") as file:
