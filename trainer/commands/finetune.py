@@ -11,10 +11,13 @@ from trainer.commands.progress import ProgressBars
 from trainer.errors import UserError
 from trainer.runs.events import Event, EventLog
 from trainer.runs.processes import own_identity
+from trainer.runs.resuming import announce, is_announced
 from trainer.runs.run import Run, create_run, new_run_folder
 from trainer.runs.turns import turn
 from trainer.runs.view import failure
 from trainer.settings import Settings
+from trainer.training.checkpoints import prune
+from trainer.training.disk import is_disk_full
 from trainer.training.presets import PRESETS, preset_of
 from trainer.training.recipe import Precision, Recipe, Schedule
 from trainer.training.stopping import StopRequested, StopSignal
@@ -37,6 +40,9 @@ _OVERRIDES: dict[str, tuple[str, type]] = {
     "--seed": ("seed", int),
 }
 
+# As torch's allocators and the system say it.
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All of the recipe; what is not given comes from the preset."""
@@ -52,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedule", choices=Schedule.__args__)  # type: ignore[attr-defined]
     for option in ("--freeze-feature-encoder", "--augment", "--gradient-checkpointing"):
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
+    parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -76,15 +83,17 @@ def run(options: argparse.Namespace) -> int:
     log = EventLog(run_.events)
     bars = ProgressBars(quiet=options.quiet)
 
-    def tell(kind: str, **fields: object) -> Event:
-        event = log.append(kind, **fields)
-        bars.show(event)
-        return event
-
     stop = StopSignal(run_.stop_file)
+
+    def tell(kind: str, **fields: object) -> Event:
+        with stop.later():
+            event = log.append(kind, **fields)
+            bars.show(event)
+            return event
+
     stop.install()
     try:
-        return _train(run_, recipe, settings, tell, stop)
+        return _train(run_, recipe, settings, tell, stop, options.resume)
     except StopRequested:
         tell("stopped")
         return 130
@@ -102,14 +111,21 @@ def run(options: argparse.Namespace) -> int:
 def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
     if options.run is not None and (options.run / "config.json").exists():
         run_ = Run(options.run)
-        if run_.events.exists():
-            raise UserError("This run was started before.", "Choose a new folder for a new run.")
+        if options.resume:
+            if not is_announced(run_):  # by the app that started this process
+                announce(run_)
+        elif run_.events.exists():
+            raise UserError("This run was started before.", "Choose a new folder for a new run, or --resume this one.")
         return run_
+    if options.resume:
+        raise UserError("There is no run to resume in that folder.", "See them all: python -m trainer runs list")
     recipe = recipe_of(options)
     return create_run(options.run or new_run_folder(settings.runs_dir, recipe.locale), recipe)
 
 
-def _train(run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal) -> int:
+def _train(
+    run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal, resume: bool
+) -> int:
     tell("queued", **own_identity())
     with turn(settings.turns_dir, lambda place: tell("place", place=place), stop.check):
         tell("started", max_steps=recipe.max_steps, **own_identity())
@@ -117,8 +133,10 @@ def _train(run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Ev
             # Imported only when it is one's turn: those who wait should not fill the memory with torch.
             from trainer.training.finetune import Places, finetune
         places = Places(run_.model, run_.checkpoints, run_.folder / "clips")
-        outcome = finetune(recipe, settings, places, tell, stop)
+        outcome = finetune(recipe, settings, places, tell, stop, resume)
         tell(outcome)
+        if outcome == "finished":
+            prune(run_.checkpoints, keep=0)  # there is nothing left to resume
     return 0 if outcome == "finished" else 130
 
 
@@ -127,10 +145,13 @@ def _explain(error: Exception) -> UserError:
     number = uuid.uuid4().hex[:8]
     logging.error("fault %s\n%s", number, "".join(traceback.format_exception(error)))
     text = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text:
-        return UserError("The memory of this machine was not enough.", "Try a smaller batch, or a smaller base model.")
-    if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
-        return UserError("The disk is full.", "Make some room, then start again.")
+    if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
+        return UserError(
+            "The memory of this machine was not enough.",
+            "Close other programs and resume it, or fine-tune again with a smaller batch or a smaller base model.",
+        )
+    if is_disk_full(error):
+        return UserError("The disk is full.", "Make some room, then resume it: it goes on from where it was saved.")
     return UserError(
         f"Something went wrong that should not have (number {number}).",
         "Start it again; if it happens again, the log in the run's folder says more.",

@@ -1,4 +1,4 @@
-"""The Transformers Trainer, taught what CTC needs: its loss, its batches, its evaluation, and to begin in the middle."""
+"""The Transformers Trainer, taught what CTC needs: its loss, batches and evaluation, and to begin in the middle."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -10,7 +10,6 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from trainer.errors import UserError
 from trainer.models.loading import Checkpoint, read_notes
 from trainer.speech.dataset import SpeechDataset
 from trainer.speech.locales import Locale
@@ -26,6 +25,7 @@ from trainer.training.pace import SavePace
 from trainer.training.randomness import undisturbed
 from trainer.training.recipe import Recipe
 from trainer.training.stopping import StopRequested, StopSignal
+from trainer.training.telling import Telling
 
 SHOWN_CLIPS = 5  # fixed test clips whose guesses a person can watch getting better
 SECONDS_BETWEEN_TELLS = 0.5  # of progress inside a phase
@@ -102,8 +102,6 @@ class Session:
         Raises StopRequested where not even one was taken, torch.OutOfMemoryError with the last step saved, and
         OSError or SafetensorError where the model cannot be written.
         """
-        from trainer.training.telling import Telling
-
         if self.recipe.freeze_feature_encoder:
             self.checkpoint.freeze_front_end()
         if self.saved:
@@ -134,7 +132,7 @@ class Session:
         except torch.OutOfMemoryError:
             self.save(trainer)  # nothing of the step that failed has reached the weights
             raise
-        if self.found.best is None and not (self.places.model / "config.json").exists():
+        if self.found.best is None and "test" not in read_notes(self.places.model):
             self._save_model(self.steps, None)
         return outcome
 

@@ -3,20 +3,22 @@
 import math
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from trainer.errors import UserError
+from trainer.errors import HopelessError
 from trainer.training.ctc_trainer import CTCTrainer
 from trainer.training.going_on import Stand, put_back_rest
-from trainer.training.session import Session
+
+if TYPE_CHECKING:
+    from trainer.training.session import Session
 
 
 class Telling(TrainerCallback):
     """The Trainer's callback for one session."""
 
-    def __init__(self, session: Session, trainer: CTCTrainer) -> None:
+    def __init__(self, session: "Session", trainer: CTCTrainer) -> None:
         self._session, self._trainer = session, trainer
         self._since, self._heard = time.monotonic(), 0.0
 
@@ -63,7 +65,7 @@ class Telling(TrainerCallback):
         if stand is not None:
             self._session.stand = replace(stand, loss_sum=self._trainer.loss_sum, logged=self._trainer.logged)
         if not math.isfinite(loss):
-            raise UserError(
+            raise HopelessError(
                 "The training went astray: the loss is no longer a number.",
                 "Try a lower learning rate, or fp32 as the precision, under Advanced.",
             )
