@@ -42,10 +42,11 @@ class Job(TypedDict, total=False):
 class Nursery:
     """The parent, as tests see it."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.nursery"],
             cwd=ROOT,
+            env=os.environ | {"VOICETUNE_DATA": str(data_dir), "HF_HUB_OFFLINE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

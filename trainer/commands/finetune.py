@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trainer.commands.progress import ProgressBars
 from trainer.errors import UserError
-from trainer.runs.events import Event, EventLog
+from trainer.runs.events import Event, EventLog, EventReader
 from trainer.runs.processes import own_identity
 from trainer.runs.resuming import announce, is_announced
 from trainer.runs.run import Run, create_run, new_run_folder
@@ -114,7 +114,7 @@ def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
         if options.resume:
             if not is_announced(run_):  # by the app that started this process
                 announce(run_)
-        elif run_.events.exists():
+        elif EventReader(run_.events).read_new():
             raise UserError("This run was started before.", "Choose a new folder for a new run, or --resume this one.")
         return run_
     if options.resume:

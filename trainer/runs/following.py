@@ -10,6 +10,7 @@ from trainer.runs.events import EventReader
 from trainer.runs.processes import alive
 from trainer.runs.run import Run
 from trainer.runs.view import RunView, fold
+from trainer.training.checkpoints import recover_model
 
 SECONDS_TO_APPEAR = 60.0  # a trainer names itself in its first event; a slow disk may take long to start Python
 SECONDS_BETWEEN_LOOKS = 1.0  # at the process
@@ -52,6 +53,7 @@ class Follower:
         if not self._view.over:
             self._view.state, self._view.ended = "interrupted", self._view.last_event
             self._view.what, self._view.todo = cause_of(self._run)
+            recover_model(self._run.model)
 
 
 _followers: dict[Path, Follower] = {}

@@ -8,6 +8,7 @@
 Needs no torch: what lies in a checkpoint is the caller's affair.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -88,6 +89,14 @@ def drop_after(checkpoints: Path, step: int) -> None:
     for saved in saved_steps(checkpoints):
         if saved.step > step:
             _remove(saved.folder)
+
+
+def recover_model(model: Path) -> None:
+    """Put back the model that was about to be replaced, where a crash came between the two renames that do it."""
+    old = model.with_name(model.name + ".old")
+    if old.exists() and not model.exists():
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # another process was quicker
+            old.rename(model)
 
 
 def _fingerprint(path: Path, sync: bool = False) -> list[int | str]:

@@ -21,7 +21,7 @@ from trainer.speech.dataset import Preparation, SpeechDataset, choose, split_cli
 from trainer.speech.locales import Locale, locale_of
 from trainer.speech.sources import Source, open_source
 from trainer.training.augmenting import SPEEDS
-from trainer.training.checkpoints import drop_after
+from trainer.training.checkpoints import drop_after, recover_model
 from trainer.training.device import choose_device
 from trainer.training.going_on import Saved, read
 from trainer.training.origin import Origin
@@ -65,6 +65,7 @@ def finetune(
 
     first = session(saved)
     if resume:
+        recover_model(places.model)
         drop_after(places.checkpoints, first.steps if saved else -1)
         first.adopt_model()
         tell("resumed", step=first.steps, checked=first.found.checked)
