@@ -41,7 +41,7 @@ def test_killed_at_random_moments(
         if view_of(run).state != "finished":
             finish(nursery, run)
         counts += faults_of(run, uninjured)
-    print(f"\n{seed}: {dict(counts)}")
+        print(f"{seed}: {dict(counts)}", flush=True)
     assert counts["lost"] == counts["doubled"] == counts["unusable"] == counts["other"] == 0, counts
     assert counts["inside saves"] >= kills / 2
 
