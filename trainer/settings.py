@@ -27,23 +27,42 @@ class Settings:
     max_audio_bytes: int = 50 * 2**20  # of one file, before it is decoded
     max_clip_seconds: float = 30.0  # of one training clip; longer ones are left out and counted
     max_waiting_runs: int = 8
+    max_model_bytes: int = 6 * 10**9  # of one download; wav2vec2 with 1 B parameters is 4 GB
+    max_load_bytes: int = 10 * 10**9  # of a model in memory, where the machine has more
+    max_cache_bytes: int = 20 * 10**9  # of all downloaded models together; the least recently used make way
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT and SPACE_ID."""
+        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT and SPACE_ID.
+
+        In GB: VOICETUNE_MAX_DOWNLOAD (one model), VOICETUNE_MAX_LOAD (one model in memory), VOICETUNE_MAX_CACHE (all
+        downloaded models).
+        """
         on_space = bool(env.get("SPACE_ID"))
+
+        def gigabytes(name: str, otherwise: int) -> int:
+            return int(float(env[name]) * 10**9) if env.get(name) else otherwise
+
         return cls(
             data_dir=Path(env["VOICETUNE_DATA"]) if env.get("VOICETUNE_DATA") else _default_data_dir(env, on_space),
             on_space=on_space,
             hub_endpoint=env.get("HF_ENDPOINT", cls.hub_endpoint).rstrip("/"),
             max_audio_seconds=float(env.get("VOICETUNE_MAX_SECONDS", cls.max_audio_seconds)),
             max_waiting_runs=int(env.get("VOICETUNE_MAX_WAITING", cls.max_waiting_runs)),
+            max_model_bytes=gigabytes("VOICETUNE_MAX_DOWNLOAD", cls.max_model_bytes),
+            max_load_bytes=gigabytes("VOICETUNE_MAX_LOAD", cls.max_load_bytes),
+            max_cache_bytes=gigabytes("VOICETUNE_MAX_CACHE", cls.max_cache_bytes),
         )
 
     @property
     def runs_dir(self) -> Path:
         """One folder a run."""
         return self.data_dir / "runs"
+
+    @property
+    def models_dir(self) -> Path:
+        """Models from the Hub, in huggingface_hub's layout. The Hub's own cache is other programs' too: only read."""
+        return self.data_dir / "models"
 
     @property
     def turns_dir(self) -> Path:

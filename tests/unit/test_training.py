@@ -213,6 +213,20 @@ def test_a_fine_tune_tells_its_story(tmp_path: Path) -> None:
     assert kept.hypotheses is not None
 
 
+def test_going_on_from_a_model_keeps_its_letters_where_they_are_enough(tmp_path: Path) -> None:
+    _, first = _finetune(_recipe(tmp_path, TEXTS), tmp_path / "first")
+    letters = (first.model / "vocab.json").read_text()
+    recipe = _recipe(tmp_path, TEXTS[:3]).change(base=str(first.model))
+    events, second = _finetune(recipe, tmp_path / "second")
+    assert (second.model / "vocab.json").read_text() == letters
+    assert any(event["event"] == "note" and "keeps its letters" in event["text"] for event in events)
+    recipe = _recipe(tmp_path / "more", ["größe äß", "nö"]).change(base=str(first.model))
+    events, third = _finetune(recipe, tmp_path / "third")
+    note = next(event["text"] for event in events if event["event"] == "note")
+    assert "cannot write “ö”, “ß”, “g”, “ä”:" in note and "learns its letters anew" in note
+    assert "ß" in json.loads((third.model / "vocab.json").read_text())
+
+
 def test_equal_recipes_give_equal_weights(tmp_path: Path) -> None:
     states = []
     for name in ("first", "second"):

@@ -92,6 +92,11 @@ class CTCTrainer(Trainer):
         self.loss_sum, self.logged = torch.zeros_like(self.loss_sum), step
         return mean
 
+    def training_step(self, model: torch.nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Forward and backward, in which gradient checkpointing hears a batch a second time."""
+        with self._checkpoint.clip_lengths(inputs["lengths"]):
+            return super().training_step(model, inputs, *args, **kwargs)
+
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -106,7 +111,7 @@ class CTCTrainer(Trainer):
         # Here rather than by TrainingArguments(bf16=True), which wraps the model's forward for good: evaluations would
         # run in bf16 too, and tell other figures than the saved model gives.
         bf16 = torch.autocast(labels.device.type, torch.bfloat16, enabled=self._in_bf16)
-        with bf16, self._checkpoint.clip_lengths(lengths):
+        with bf16:
             outputs = model(**inputs)
         frames = torch.tensor([self._checkpoint.frames(int(length)) for length in lengths], device=labels.device)
         loss = ctc_loss(outputs.logits, frames, labels, self._checkpoint.vocabulary.blank)

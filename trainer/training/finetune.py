@@ -32,6 +32,7 @@ from trainer.training.stopping import StopSignal
 NOT_ENOUGH = UserError(
     "The GPU's memory was not enough, not even for half the batch.", "Try a smaller batch, or a smaller base model."
 )
+MISSING_SHOWN = 6  # letters that a base lacks, in a sentence
 
 
 def finetune(
@@ -100,6 +101,8 @@ def _prepare(
     own = read_vocabulary(base)
     keep_head = own is not None and own.covers(texts, locale)
     vocabulary = own if own is not None and keep_head else vocabulary_for(texts, locale)
+    if own is not None:
+        tell("note", text=_of_the_letters(own, keep_head, texts, locale))
     config = read_config(base)
     preparation = Preparation(
         locale=locale,
@@ -127,6 +130,16 @@ def _prepare(
     return dataset, vocabulary, keep_head
 
 
+def _of_the_letters(own: Vocabulary, kept: bool, texts: list[str], locale: Locale) -> str:
+    """What becomes of the letters that a base can write already."""
+    if kept:
+        return f"The model you start from can write {locale.english} already: it keeps its letters and learns on."
+    lacking = own.missing(texts, locale)
+    shown = ", ".join(f"“{letter}”" for letter in lacking[:MISSING_SHOWN])
+    more = f" and {len(lacking) - MISSING_SHOWN} more" if len(lacking) > MISSING_SHOWN else ""
+    return f"The model you start from cannot write {shown}{more}: it keeps its ear and learns its letters anew."
+
+
 def _limit(examples: list[Any], most: int, seed: int) -> list[Any]:
     if len(examples) <= most:
         return examples
@@ -141,18 +154,17 @@ def _overrides(recipe: Recipe, base: Path, dataset: SpeechDataset) -> dict[str, 
     if recipe.augment:
         shortest = int(shortest / SPEEDS[1]) - 1  # spoken faster
     span = min(config.get("mask_time_length", 10), shortest - 1)
-    values: dict[str, Any] = {
-        "mask_time_length": max(1, span),
-        "mask_time_min_masks": 0,
-        "mask_feature_prob": 0.0,  # crashes WavLM
-    }
-    if span < 1:
-        values["mask_time_prob"] = 0.0
-    elif recipe.mask_time_prob is not None:
-        values["mask_time_prob"] = recipe.mask_time_prob
+    row, values = ARCHITECTURES[config["model_type"]], dict[str, Any]()
+    if row.masks_time:
+        values |= {"mask_time_length": max(1, span), "mask_time_min_masks": 0}
+        if span < 1:
+            values["mask_time_prob"] = 0.0
+        elif recipe.mask_time_prob is not None:
+            values["mask_time_prob"] = recipe.mask_time_prob
+        if recipe.mask_time_prob is not None or not row.masks_features:
+            values["mask_feature_prob"] = 0.0
     if recipe.dropout is not None:
-        row = ARCHITECTURES[config["model_type"]]
-        values |= dict.fromkeys(row.dropouts, recipe.dropout) | dict.fromkeys(row.zeroed, 0.0)
+        values |= row.with_dropout(recipe.dropout)
     return values
 
 
