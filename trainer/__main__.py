@@ -11,7 +11,7 @@ COMMANDS = {
     "finetune": "teach a model a language",
     "evaluate": "measure a model's word and character error rates",
     "transcribe": "write down what is said in audio files",
-    "runs": "list, show, stop or delete trainings",
+    "runs": "list, show, stop, resume or delete trainings",
     "doctor": "say what this machine has, and what would be chosen",
 }
 

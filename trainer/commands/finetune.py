@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
     stop.install()
     try:
-        return _train(run_, recipe, settings, tell, stop, options.resume)
+        return _train(run_, recipe, settings, tell, stop, resume)
     except StopRequested:
         tell("stopped")
         return 130
@@ -111,14 +111,9 @@ def run(options: argparse.Namespace) -> int:
 def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
     if options.run is not None and (options.run / "config.json").exists():
         run_ = Run(options.run)
-        if options.resume:
-            if not is_announced(run_):  # by the app that started this process
-                announce(run_)
-        elif EventReader(run_.events).read_new():
+        if EventReader(run_.events).read_new():
             raise UserError("This run was started before.", "Choose a new folder for a new run, or --resume this one.")
         return run_
-    if options.resume:
-        raise UserError("There is no run to resume in that folder.", "See them all: python -m trainer runs list")
     recipe = recipe_of(options)
     return create_run(options.run or new_run_folder(settings.runs_dir, recipe.locale), recipe)
 

@@ -79,10 +79,10 @@ class CTCTrainer(Trainer):
             self.train_dataset, batch_sampler=stretch, collate_fn=self.data_collator, generator=torch.Generator()
         )
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward."""
-        with self._stop.anywhere():
-            loss = super().training_step(*args, **kwargs)
+    def training_step(self, model: torch.nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Forward and backward, in which gradient checkpointing hears a batch a second time."""
+        with self._stop.anywhere(), self._checkpoint.clip_lengths(inputs["lengths"]):
+            loss = super().training_step(model, inputs, *args, **kwargs)
         self.loss_sum = self.loss_sum + loss  # a new tensor: the old one may be kept as where the step began
         return loss
 
@@ -91,11 +91,6 @@ class CTCTrainer(Trainer):
         mean = self.loss_sum.item() / max(1, step - self.logged)
         self.loss_sum, self.logged = torch.zeros_like(self.loss_sum), step
         return mean
-
-    def training_step(self, model: torch.nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward, in which gradient checkpointing hears a batch a second time."""
-        with self._checkpoint.clip_lengths(inputs["lengths"]):
-            return super().training_step(model, inputs, *args, **kwargs)
 
     def compute_loss(
         self,

@@ -97,11 +97,15 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
     def stop(*sent: Any) -> list[Any]:
         return runs.stop(Visit(*sent))
 
+    def resume(*sent: Any) -> list[Any]:
+        return runs.resume(Visit(*sent))
+
     panel, fields = tab.panel, tab.left.fields
     demo.load(toasted(arrive), tab.visit, [tab.secret, *tab.shown], **AT_ONCE)
     panel.timer.tick(poll, tab.visit, tab.shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
     panel.stop.click(toasted(stop), tab.visit, tab.shown, **AT_ONCE)
+    panel.resume.click(toasted(resume), tab.visit, tab.shown, **AT_ONCE)
     started = panel.start.click(toasted(start), [*tab.visit, *fields.components], tab.shown, **AT_ONCE)
     started.then(None, js=_TO_THE_PANEL)
 

@@ -20,6 +20,7 @@ class Panel:
     table: gr.HTML
     notes: gr.HTML
     stop: gr.Button
+    resume: gr.Button
     talk: gr.Button
     download: gr.Button
     again: gr.Button
@@ -50,6 +51,7 @@ def build_panel(start: gr.Button, start_note: gr.HTML, shown: Shown, seconds: fl
         download = gr.Button("Download", size="md", interactive=False, min_width=100)
         again = gr.Button("Fine-tune again", size="md", interactive=False, min_width=120)
         stop = gr.Button("Stop and keep what it learnt", size="md", interactive=False, min_width=210, elem_id="stop")
+        resume = gr.Button("Resume", size="md", visible=False, min_width=100, elem_id="resume")
     actions_note = fragment(first["actions_note"])
     with gr.Row(elem_id="plots"):
         rates = fragment(first["rates"], elem_id="rates", min_width=290)
@@ -60,6 +62,6 @@ def build_panel(start: gr.Button, start_note: gr.HTML, shown: Shown, seconds: fl
     earlier = gr.Dropdown([], label="Earlier runs", info=NO_EARLIER, interactive=False, elem_id="earlier")
     timer = gr.Timer(seconds, active=False)
     return Panel(
-        status, rates, losses, sounds, table, notes, stop, talk, download, again, actions_note, start, start_note,
+        status, rates, losses, sounds, table, notes, stop, resume, talk, download, again, actions_note, start, start_note,
         earlier, timer,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import gradio as gr
 from trainer.errors import UserError
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
+from trainer.runs.resuming import resume_run
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.runs.starting import start_run
 from trainer.settings import Settings
@@ -95,6 +96,14 @@ class RunHandlers:
             run.ask_to_stop()
             threading.Thread(target=_insist, args=(run,), name=f"stop-{run.id}", daemon=True).start()
         return self._answer(visit)
+
+    def resume(self, visit: Visit) -> list[Any]:
+        """Resume was pressed, by whoever may see the run: its owner."""
+        run = self.find(visit)
+        if run is None:
+            raise UserError("That run is not there any more.", "Choose another one.")
+        resume_run(self.settings, run)
+        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
 
     def find(self, visit: Visit) -> Run | None:
         """The run that this page looks at, where it is this visitor's."""

@@ -80,6 +80,7 @@ def parts(shown: Shown) -> dict[str, Part]:
     files = clip_files(run) if run else []
     wait = round(shown.wait / 60) if shown.wait else None
     moving = (view.state, view.phase, view.done, view.total, view.place, view.step, checks, view.best_step, wait)
+    moving = (*moving, view.saved_step)
     model = shown.has_model
     return {
         "status": ((run_id, *moving), lambda: status_line(view, locale, shown.wait) if run else NOTHING_YET),
@@ -95,6 +96,7 @@ def parts(shown: Shown) -> dict[str, Part]:
         "table": ((run_id, checks, len(files)), lambda: _table(shown, bool(files))),
         "notes": ((run_id, len(view.notes), view.data is None), lambda: notes(view) if run else ""),
         "stop": (_stoppable(shown), lambda: gr.update(interactive=_stoppable(shown))),
+        "resume": (view.resumable, lambda: gr.update(visible=view.resumable)),
         "talk": (model, lambda: gr.update(interactive=model)),
         "download": (model, lambda: gr.update(interactive=model)),
         "again": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
