@@ -78,11 +78,24 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 when finished, 130 when stopped, 1 when failed."""
     settings = Settings.from_env()
-    run_ = _run_of(options, settings)
+    if not options.resume:
+        return _fine_tune(_run_of(options, settings), settings, options.quiet, resume=False)
+    if options.run is None or not (options.run / "config.json").exists():
+        raise UserError("There is no run to resume in that folder.", "See them all: python -m trainer runs list")
+    return go_on(Run(options.run), settings, options.quiet)
+
+
+def go_on(run_: Run, settings: Settings, quiet: bool) -> int:
+    """Resume a run here, in this process; the exit code is that of `run`. Raises UserError where that cannot be."""
+    if not is_announced(run_):  # by the app that started this process
+        announce(run_)
+    return _fine_tune(run_, settings, quiet, resume=True)
+
+
+def _fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
     recipe = run_.recipe()
     log = EventLog(run_.events)
-    bars = ProgressBars(quiet=options.quiet)
-
+    bars = ProgressBars(quiet=quiet)
     stop = StopSignal(run_.stop_file)
 
     def tell(kind: str, **fields: object) -> Event:

@@ -62,6 +62,6 @@ def build_panel(start: gr.Button, start_note: gr.HTML, shown: Shown, seconds: fl
     earlier = gr.Dropdown([], label="Earlier runs", info=NO_EARLIER, interactive=False, elem_id="earlier")
     timer = gr.Timer(seconds, active=False)
     return Panel(
-        status, rates, losses, sounds, table, notes, stop, resume, talk, download, again, actions_note, start, start_note,
-        earlier, timer,
+        status, rates, losses, sounds, table, notes, stop, resume, talk, download, again, actions_note, start,
+        start_note, earlier, timer,
     )  # fmt: skip
