@@ -34,6 +34,7 @@ class Job(TypedDict, total=False):
     at: str  # step | forward | clip | prepared | save | model
     number: int
     how: str  # TERM | KILL | file | GPU (its memory is full) | CPU (likewise)
+    always: bool  # it happens again whenever that place is passed
     calls: int  # for KILL at a save: so many calls into C are made before
     seconds: float  # kill -9 after so long, wherever it is; with `at`: so long after that
     largest_file: int  # bytes: what is longer fails, as on a full disk
@@ -75,6 +76,7 @@ def _serve() -> None:
         pid = os.fork()
         if pid == 0:
             code = _attempt(job)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             if code == 0:
                 _beside(job, MODULES).write_text("\n".join(sorted(sys.modules)))
             os._exit(code)
@@ -206,7 +208,7 @@ def _hook(job: Job) -> None:
     def count() -> None:
         nonlocal passed
         passed += 1
-        if passed == job["number"]:
+        if passed == job["number"] or (passed > job["number"] and job.get("always")):
             _strike(job)
 
     _wrapped(*places[job["at"]], count)

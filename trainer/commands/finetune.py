@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 import traceback
 import uuid
 from collections.abc import Callable
@@ -40,6 +41,7 @@ _OVERRIDES: dict[str, tuple[str, type]] = {
     "--seed": ("seed", int),
 }
 
+DISK_FULL = UserError("The disk is full.", "Make some room, then resume it: it goes on from where it was saved.")
 # As torch's allocators and the system say it.
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
@@ -106,7 +108,12 @@ def _fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
 
     stop.install()
     try:
-        return _train(run_, recipe, settings, tell, stop, resume)
+        outcome = _train(run_, recipe, settings, tell, stop, resume)
+        if log.behind:  # who reads the events does not know of its end: what it can be resumed from must stay
+            return 1
+        if outcome == "finished":
+            prune(run_.checkpoints, keep=0)
+        return 0 if outcome == "finished" else 130
     except StopRequested:
         tell("stopped")
         return 130
@@ -119,6 +126,8 @@ def _fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
     finally:
         bars.close()
         log.close()
+        if log.behind:  # nobody will read it there
+            print(DISK_FULL, file=sys.stderr)
 
 
 def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
@@ -133,7 +142,7 @@ def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
 
 def _train(
     run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal, resume: bool
-) -> int:
+) -> str:
     tell("queued", **own_identity())
     with turn(settings.turns_dir, lambda place: tell("place", place=place), stop.check):
         tell("started", max_steps=recipe.max_steps, **own_identity())
@@ -143,9 +152,7 @@ def _train(
         places = Places(run_.model, run_.checkpoints, run_.folder / "clips")
         outcome = finetune(recipe, settings, places, tell, stop, resume)
         tell(outcome)
-        if outcome == "finished":
-            prune(run_.checkpoints, keep=0)  # there is nothing left to resume
-    return 0 if outcome == "finished" else 130
+    return outcome
 
 
 def _explain(error: Exception) -> UserError:
@@ -159,7 +166,7 @@ def _explain(error: Exception) -> UserError:
             "Close other programs and resume it, or fine-tune again with a smaller batch or a smaller base model.",
         )
     if is_disk_full(error):
-        return UserError("The disk is full.", "Make some room, then resume it: it goes on from where it was saved.")
+        return DISK_FULL
     return UserError(
         f"Something went wrong that should not have (number {number}).",
         "Start it again; if it happens again, the log in the run's folder says more.",

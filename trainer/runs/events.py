@@ -81,6 +81,11 @@ class EventLog:
         self._write(line)
         return event
 
+    @property
+    def behind(self) -> bool:
+        """Whether the disk is too full for what was told."""
+        return bool(self._unwritten)
+
     def close(self) -> None:
         """Let go of the file."""
         self._write(b"")

@@ -107,9 +107,7 @@ class RunView:
     @property
     def resumable(self) -> bool:
         """Whether it makes sense to go on with it: it was stopped or cut off, or failed for what may have passed."""
-        if self.state == "failed":
-            return self.saved_step is not None and not self.hopeless
-        return self.state in ("stopped", "interrupted")
+        return self.state in ("stopped", "interrupted") or (self.state == "failed" and not self.hopeless)
 
     def elapsed(self, now: float) -> float:
         """Seconds since its turn came, until its end; those between two attempts do not count."""
