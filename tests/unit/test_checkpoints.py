@@ -118,7 +118,7 @@ def test_saves_cost_little_and_lose_little(step: float, cost: float) -> None:
 
 def test_a_save_that_takes_long_is_still_made_within_five_minutes() -> None:
     most, share = _losses_and_share(5.0, 40.0)
-    assert most <= 310 and share < 0.16
+    assert most <= 300 and share < 0.19
 
 
 def test_the_model_that_was_being_replaced_comes_back(tmp_path: Path) -> None:

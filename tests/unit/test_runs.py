@@ -149,7 +149,7 @@ def test_what_would_fail_again_is_not_offered(tmp_path: Path) -> None:
     run = create_run(tmp_path / "run", Recipe())
     log = EventLog(run.events)
     log.append("failed", **failure(HopelessError("The loss is no longer a number.", "Try a lower learning rate.")))
-    with pytest.raises(UserError, match="fail in the same way.*no longer a number.*lower learning rate"):
+    with pytest.raises(UserError, match=r"fail in the same way.*no longer a number.*lower learning rate"):
         announce(run)
 
 

@@ -23,7 +23,8 @@ class SavePace:
         self._longest, self._asked = max(self._longest, now - self._asked), now
         waited = now - self._since
         wanted = max(LEAST_BETWEEN, self._cost / SHARE)
-        return waited >= min(wanted, MOST_LOST - self._longest - self._cost)
+        # Twice the cost: a crash near the end of the next save loses what went by since the beginning of the last one.
+        return waited >= min(wanted, MOST_LOST - self._longest - 2 * self._cost)
 
     def saved(self, seconds: float) -> None:
         """A save has just ended, and took so long; also one that failed."""
