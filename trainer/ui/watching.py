@@ -79,8 +79,8 @@ def parts(shown: Shown) -> dict[str, Part]:
     checks = len(view.evaluations)
     files = clip_files(run) if run else []
     wait = round(shown.wait / 60) if shown.wait else None
-    moving = (view.state, view.phase, view.done, view.total, view.place, view.step, checks, view.best_step, wait)
-    moving = (*moving, view.saved_step)
+    far = (view.done, view.total, view.place, view.step, checks, view.best_step, view.saved_step, wait)
+    moving = (view.state, view.phase, *far)
     model = shown.has_model
     return {
         "status": ((run_id, *moving), lambda: status_line(view, locale, shown.wait) if run else NOTHING_YET),
