@@ -21,6 +21,7 @@ class Settings:
 
     data_dir: Path
     on_space: bool = False  # many visitors, each with their own runs; a laptop has one owner
+    can_sign_in: bool = True  # to the Hub: False on a Space whose README does not ask for it
     hub_endpoint: str = "https://huggingface.co"
     hub_timeout: float = 4.0  # seconds to wait before the Hub counts as out of reach
     max_audio_seconds: float = 300.0  # of one recording or upload to transcribe
@@ -33,7 +34,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT and SPACE_ID.
+        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT, SPACE_ID, SYSTEM
+        and OAUTH_CLIENT_ID.
 
         In GB: VOICETUNE_MAX_DOWNLOAD (one model), VOICETUNE_MAX_LOAD (one model in memory), VOICETUNE_MAX_CACHE (all
         downloaded models).
@@ -46,6 +48,8 @@ class Settings:
         return cls(
             data_dir=Path(env["VOICETUNE_DATA"]) if env.get("VOICETUNE_DATA") else _default_data_dir(env, on_space),
             on_space=on_space,
+            # As Gradio decides it; anywhere else its sign-in is a mock that takes everybody for the host.
+            can_sign_in=not on_space or (env.get("SYSTEM") == "spaces" and bool(env.get("OAUTH_CLIENT_ID"))),
             hub_endpoint=env.get("HF_ENDPOINT", cls.hub_endpoint).rstrip("/"),
             max_audio_seconds=float(env.get("VOICETUNE_MAX_SECONDS", cls.max_audio_seconds)),
             max_waiting_runs=int(env.get("VOICETUNE_MAX_WAITING", cls.max_waiting_runs)),

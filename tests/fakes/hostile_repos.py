@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load, save
 
 from tests.fakes.models import save_tiny_base
+from tests.fakes.tiny_models import TINY
 
 Files = dict[str, bytes]
 LISTEN, TRAIN = "listen", "train"  # a model to talk to, a base to fine-tune
@@ -72,6 +73,7 @@ def hostile_repos(planted: Path, secret: Path) -> list[Hostile]:
         *_configs_that_run_code(sound),
         *_configs_that_lead_away(sound, secret),
         *_configs_out_of_bounds(sound),
+        *_nested_configs(sound),
         *_weights(sound, planted),
         *_shards(sound),
         *_vocabularies(sound),
@@ -214,6 +216,30 @@ def _configs_out_of_bounds(sound: Files) -> list[Hostile]:
         Hostile("giant", change(sound, **giant), "This model takes .* of memory"),
         Hostile("nested-layers", change(sound, encoder_config=encoder), "a num_hidden_layers that no real"),
         Hostile("other-number", change(sound, mask_time_length=2**40), "mask_time_length|number that no real"),
+    ]
+
+
+def _nested_configs(sound: Files) -> list[Hostile]:
+    """Parakeet's sizes lie in a config of its own inside the config."""
+
+    def parakeet(**values: Any) -> Files:
+        config = {**TINY["parakeet_ctc"], "model_type": "parakeet_ctc"}
+        config["encoder_config"] = {**config["encoder_config"], **values}
+        return sound | {"config.json": json.dumps(config).encode()}
+
+    listless = json.dumps({"model_type": "parakeet_ctc", "encoder_config": ["evil"]}).encode()
+    return [
+        Hostile("parakeet-layers", parakeet(num_hidden_layers=10**6), "a num_hidden_layers that no real model has"),
+        Hostile("parakeet-positions", parakeet(max_position_embeddings=10**9), "a max_position_embeddings that no"),
+        Hostile("parakeet-bins", parakeet(num_mel_bins=10**7), "a num_mel_bins that no real model has"),
+        Hostile("parakeet-factor", parakeet(subsampling_factor=2**30), "a subsampling_factor that no real model has"),
+        Hostile("parakeet-stride", parakeet(subsampling_conv_stride=0), "does not tell how it listens"),
+        Hostile("parakeet-kernel", parakeet(_attn_implementation="evil/kernel"), "asks for code from the Hub"),
+        Hostile("parakeet-code", parakeet(auto_map={"AutoConfig": "evil.Evil"}), "brings code of its own"),
+        Hostile("parakeet-other-kind", parakeet(model_type="../evil"), "points to files outside the model"),
+        Hostile("parakeet-no-heads", parakeet(num_attention_heads=0), "does not describe a model"),
+        Hostile("parakeet-a-list", sound | {"config.json": listless}, "does not (tell|describe)"),
+        Hostile("parakeet-of-other-weights", parakeet(), "lack parts that its config.json names"),
     ]
 
 

@@ -169,6 +169,15 @@ def test_nothing_was_planted_sent_or_fetched_that_should_not_be(outcome: Outcome
     assert not [name for name in fetched if "evil" in name or name in {"alphabet.json", "adapter_config.json"}]
 
 
+def test_no_weights_of_a_refused_repo_were_fetched(outcome: Outcome) -> None:
+    """Their headers say enough. Only a repo that will do as a base and not to listen with is fetched for both."""
+    opened = {f"/evil/{repo.name}/" for repo in REPOS if repo.sentence is None or repo.roles != BOTH}
+    downloads = [seen.path for seen in outcome.requests if seen.method == "HEAD" and ".safetensors" in seen.path]
+    whole = [path for path in downloads if not path.endswith(".index.json")]
+    assert len(whole) > len(opened) / 2
+    assert not [path for path in whole if not any(path.startswith(repo) for repo in opened)]
+
+
 def test_the_figures(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     answers = list(outcome.answers.values())
     refused = [answer for answer in answers if answer["kind"] == "refused"]

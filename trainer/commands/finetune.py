@@ -8,9 +8,12 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from trainer.commands.helping import help_train
 from trainer.commands.progress import ProgressBars
+from trainer.commands.publish import add_sharing, check_sharing, share
 from trainer.errors import UserError
 from trainer.runs.events import Event, EventLog, EventReader
+from trainer.runs.following import view_of
 from trainer.runs.processes import own_identity
 from trainer.runs.resuming import announce, is_announced
 from trainer.runs.run import Run, create_run, new_run_folder
@@ -19,7 +22,9 @@ from trainer.runs.view import failure
 from trainer.settings import Settings
 from trainer.training.checkpoints import prune
 from trainer.training.disk import is_disk_full
+from trainer.training.fitting import check_fits
 from trainer.training.presets import PRESETS, preset_of
+from trainer.training.ranks import Ranks
 from trainer.training.recipe import Precision, Recipe, Schedule
 from trainer.training.stopping import StopRequested, StopSignal
 
@@ -61,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option in ("--freeze-feature-encoder", "--augment", "--gradient-checkpointing"):
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    add_sharing(parser, "--share", "when it has finished, share its model on the Hub under this name")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -80,21 +86,31 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 when finished, 130 when stopped, 1 when failed."""
     settings = Settings.from_env()
+    if not Ranks.from_env().first:
+        return help_train(lambda: recipe_of(options), options.run, settings, options.resume)
+    if options.share:
+        check_sharing(options)  # not after an hour of training
     if not options.resume:
-        return _fine_tune(_run_of(options, settings), settings, options.quiet, resume=False)
-    if options.run is None or not (options.run / "config.json").exists():
+        run_ = _run_of(options, settings)
+    elif options.run is None or not (options.run / "config.json").exists():
         raise UserError("There is no run to resume in that folder.", "See them all: python -m trainer runs list")
-    return go_on(Run(options.run), settings, options.quiet)
+    else:
+        run_ = open_again(Run(options.run))
+    code = fine_tune(run_, settings, options.quiet, options.resume)
+    if options.share and code == 0 and view_of(run_).state == "finished":
+        print(share(run_, options.share, options.public, options.licence, options.quiet).url)
+    return code
 
 
-def go_on(run_: Run, settings: Settings, quiet: bool) -> int:
-    """Resume a run here, in this process; the exit code is that of `run`. Raises UserError where that cannot be."""
-    if not is_announced(run_):  # by the app that started this process
+def open_again(run_: Run) -> Run:
+    """Announce that it is resumed, where the app that started this process has not. UserError where it cannot be."""
+    if not is_announced(run_):
         announce(run_)
-    return _fine_tune(run_, settings, quiet, resume=True)
+    return run_
 
 
-def _fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
+def fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
+    """Train here, in this process; returns the exit code, see `run`."""
     recipe = run_.recipe()
     log = EventLog(run_.events)
     bars = ProgressBars(quiet=quiet)
@@ -113,10 +129,10 @@ def _fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
             return 1
         if outcome == "finished":
             prune(run_.checkpoints, keep=0)
-        return 0 if outcome == "finished" else 130
+        return 0 if outcome == "finished" else stopped_code()
     except StopRequested:
         tell("stopped")
-        return 130
+        return stopped_code()
     except UserError as error:
         tell("failed", **failure(error))
         return 1
@@ -144,6 +160,7 @@ def _train(
     run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal, resume: bool
 ) -> str:
     tell("queued", **own_identity())
+    check_fits(recipe, settings)  # before one's turn and before any weights are downloaded
     with turn(settings.turns_dir, lambda place: tell("place", place=place), stop.check):
         tell("started", max_steps=recipe.max_steps, **own_identity())
         with stop.anywhere():
@@ -153,6 +170,11 @@ def _train(
         outcome = finetune(recipe, settings, places, tell, stop, resume)
         tell(outcome)
     return outcome
+
+
+def stopped_code() -> int:
+    """130, as a shell reports Ctrl-C; 0 among several processes, whose launcher takes any other for a crash."""
+    return 0 if Ranks.from_env().many else 130
 
 
 def _explain(error: Exception) -> UserError:

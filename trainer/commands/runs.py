@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = Settings.from_env()
     if options.action == "resume":
-        return finetune.go_on(_find(options.id, settings), settings, options.quiet)
+        run = finetune.open_again(_find(options.id, settings))
+        return finetune.fine_tune(run, settings, options.quiet, resume=True)
     sweep(settings.runs_dir)
     actions: dict[str, Callable[[argparse.Namespace, Settings], None]] = {
         "list": _list,

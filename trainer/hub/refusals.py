@@ -9,7 +9,7 @@ from trainer.hub.ids import CHOOSE, EXAMPLE, HOME
 FORMAT_THAT_RUNS = "a format that can run hidden code on the computer that opens it"
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what it came from: huggingface_hub wraps an HTTP status in a "not in the cache"."""
     link: BaseException | None = error
     for _ in range(20):  # such chains can be rings
@@ -19,15 +19,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _status(error: BaseException) -> int:
+def status_of(error: BaseException) -> int:
     """The HTTP status behind an error; 0 where there was no answer."""
-    responses = (getattr(link, "response", None) for link in _chain(error))
+    responses = (getattr(link, "response", None) for link in causes(error))
     return next((response.status_code for response in responses if response is not None), 0)
 
 
 def passing(error: BaseException) -> bool:
     """Whether the Hub may answer otherwise in a while, so that an earlier fetch is as good as the latest."""
-    status = _status(error)
+    status = status_of(error)
     return status in {0, 408, 429} or status >= 500
 
 
@@ -36,14 +36,14 @@ def explain(error: Exception, repo_id: str, otherwise: UserError) -> UserError:
     from huggingface_hub import errors
 
     def came(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(link, kinds) for link in _chain(error))
+        return any(isinstance(link, kinds) for link in causes(error))
 
-    numbers = {link.errno for link in _chain(error) if isinstance(link, OSError)}
+    numbers = {link.errno for link in causes(error) if isinstance(link, OSError)}
     if came(errors.GatedRepoError):
         return gated(repo_id)
     if came(errors.RevisionNotFoundError):
         return no_revision(repo_id)
-    status = _status(error)
+    status = status_of(error)
     if status == 401 or came(errors.RepositoryNotFoundError, errors.DisabledRepoError):
         return not_found(repo_id)
     if status == 429:

@@ -88,20 +88,25 @@ def check_limits(config: dict[str, Any]) -> None:
     for name, value in _values(config, DEPTH, "config.json"):
         if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) < WHOLE:  # NaN too
             raise _out_of_bounds(name)
-    for values in _objects(config):
-        for name, value in values.items():
-            if value is None:
-                continue
-            if name in MOST and not _whole(value, MOST[name]):
-                raise _out_of_bounds(name)
-            if name in MOST_IN_LIST and not _list(value, MOST_IN_LIST[name]):
-                raise _out_of_bounds(name)
-            if name == "initializer_range" and not (isinstance(value, int | float) and 0 <= value <= 10):
-                raise _out_of_bounds(name)
-        named = (values.get(name) for name in ("conv_dim", "conv_kernel", "conv_stride"))
-        front_end = [value for value in named if isinstance(value, list)]
-        if len({len(value) for value in front_end}) > 1:
-            raise _out_of_bounds("conv_kernel")
+        if isinstance(value, dict):
+            _check_sizes(value)
+
+
+def _check_sizes(values: dict[str, Any]) -> None:
+    """Of config.json itself or of one that is nested in it."""
+    for name, value in values.items():
+        if value is None:
+            continue
+        if name in MOST and not _whole(value, MOST[name]):
+            raise _out_of_bounds(name)
+        if name in MOST_IN_LIST and not _list(value, MOST_IN_LIST[name]):
+            raise _out_of_bounds(name)
+        if name == "initializer_range" and not (isinstance(value, int | float) and 0 <= value <= 10):
+            raise _out_of_bounds(name)
+    named = (values.get(name) for name in ("conv_dim", "conv_kernel", "conv_stride"))
+    front_end = [value for value in named if isinstance(value, list)]
+    if len({len(value) for value in front_end}) > 1:
+        raise _out_of_bounds("conv_kernel")
 
 
 def check_values(values: dict[str, Any], file: str) -> None:
@@ -119,13 +124,6 @@ def check_values(values: dict[str, Any], file: str) -> None:
             raise UserError(f"This model's {file} points to files outside the model.", ELSEWHERE)
         if isinstance(value, str) and len(value) > TEXT:
             raise UserError(f"This model's {file} is far longer than any real one.", ELSEWHERE)
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        yield value
-        for inner in value.values():
-            yield from _objects(inner)
 
 
 def _values(value: Any, depth: int, file: str, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -29,6 +29,7 @@ from trainer.models.opening import load
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
+from trainer.speech.audio import from_16_bit, to_16_bit
 
 # That a base gets a new head is no warning here, and a load takes less time than its progress bar.
 logging.set_verbosity_error()
@@ -62,8 +63,13 @@ class Checkpoint:
         return frame_stride(self.config)
 
     def fit(self, waveform: np.ndarray) -> np.ndarray:
-        """A clip as the model can hear it: with silence after one too short for a single frame."""
-        waveform = waveform[: self.architecture.kept(self.config, len(waveform))]
+        """A clip as the model can hear it: with silence after one too short for a single frame.
+
+        It is rounded to 16 bits, as clips to train on are kept. Where a band of sound is empty (all above 4 kHz in what
+        was recorded at 8 kHz), the rounding is all that is heard there, and features that are normalised band by band
+        make it as loud as speech: without it, it would sound like another band.
+        """
+        waveform = from_16_bit(to_16_bit(waveform[: self.architecture.kept(self.config, len(waveform))]))
         return np.pad(waveform, (0, max(0, shortest_samples(self.config) - len(waveform))))
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import SequenceFeatureExtractor, Wav2Vec2CTCTokenizer
 
+from trainer.errors import UserError
 from trainer.models.architectures import ARCHITECTURES, wants_attention_mask
 from trainer.models.listeners import LISTENERS, check_saved, read_saved
 from trainer.models.vocabulary import Vocabulary
@@ -18,7 +19,10 @@ def feature_extractor_for(folder: Path, config: dict[str, Any]) -> SequenceFeatu
     """
     listener, saved = LISTENERS[ARCHITECTURES[config["model_type"]].listener], read_saved(folder)
     check_saved(saved, listener.fixed)
-    extractor = listener.extractor(config, saved)
+    try:
+        extractor = listener.extractor(config, saved)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise UserError("This model's files do not tell how it listens.", "Choose another model.") from error
     extractor.return_attention_mask = wants_attention_mask(config)
     return extractor
 

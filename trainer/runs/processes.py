@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import psutil
 
 from trainer.runs.causes import note_exit
 from trainer.runs.events import ENDS, EventLog, EventReader
+from trainer.runs.launching import gpu_count, trainer_command
 from trainer.runs.run import Run
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ def alive(pid: int | None, started: float | None) -> bool:
 
 
 def start_trainer(run: Run, resume: bool = False) -> subprocess.Popen[bytes]:
-    """Start `python -m trainer finetune --run FOLDER` in a session of its own.
+    """Start `python -m trainer finetune --run FOLDER` in a session of its own, on all GPUs there are.
 
     Its output goes to a file, never a pipe: a pipe that nobody reads fills up and freezes the trainer, and dies
     with the app.
@@ -51,7 +51,7 @@ def start_trainer(run: Run, resume: bool = False) -> subprocess.Popen[bytes]:
     resuming = ["--resume"] if resume else []
     with run.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "trainer", "finetune", "--run", str(run.folder), "--quiet", *resuming],
+            trainer_command(["finetune", "--run", str(run.folder), "--quiet", *resuming], gpu_count()),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

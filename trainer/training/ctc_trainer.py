@@ -16,6 +16,7 @@ from trainer.training.clips import Batch, ClipDataset, Collator
 from trainer.training.device import Device
 from trainer.training.evaluating import Evaluation
 from trainer.training.loss import ctc_loss
+from trainer.training.ranks import SECONDS_TO_WAIT, Ranks, Shares
 from trainer.training.recipe import Recipe
 from trainer.training.stopping import StopSignal
 
@@ -57,6 +58,8 @@ class CTCTrainer(Trainer):
         self._lengths = [example.seconds for example in train_dataset.examples]
         self._first_step = first_step
         self._stop = stop or StopSignal()
+        self._ranks = Ranks.from_env()
+        self._shares: Shares | None = None
         self.audio_seconds = 0.0  # heard so far, for the speed shown
         # Over the steps since step `logged`. The Trainer's own mean cannot be kept and put back.
         self.loss_sum = torch.tensor(0.0, device=args.device)
@@ -75,9 +78,11 @@ class CTCTrainer(Trainer):
         each, steps = self._recipe.gradient_accumulation, self._recipe.max_steps
         stretch = Stretch(sampler, self._first_step * each, steps * each)
         assert self.train_dataset is not None  # given to the constructor
-        return DataLoader(
-            self.train_dataset, batch_sampler=stretch, collate_fn=self.data_collator, generator=torch.Generator()
-        )
+        generator = torch.Generator()
+        batches: Stretch | Shares = stretch
+        if self._ranks.many:
+            batches = self._shares = Shares(stretch, self._ranks)
+        return DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator, generator=generator)
 
     def training_step(self, model: torch.nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward, in which gradient checkpointing hears a batch a second time."""
@@ -88,7 +93,7 @@ class CTCTrainer(Trainer):
 
     def mean_loss(self, step: int) -> float:
         """Over the steps since the last call, as a number for the curve."""
-        mean = self.loss_sum.item() / max(1, step - self.logged)
+        mean = self._ranks.mean(self.loss_sum).item() / max(1, step - self.logged)
         self.loss_sum, self.logged = torch.zeros_like(self.loss_sum), step
         return mean
 
@@ -110,10 +115,14 @@ class CTCTrainer(Trainer):
             outputs = model(**inputs)
         frames = torch.tensor([self._checkpoint.frames(int(length)) for length in lengths], device=labels.device)
         loss = ctc_loss(outputs.logits, frames, labels, self._checkpoint.vocabulary.blank)
+        if self._shares is not None:
+            loss = loss * self._shares.next_weight()
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Check the model clip by clip (see `training.evaluating`) and tell the callbacks."""
+        if not self._ranks.first:
+            return {}
         result = self._check_model(self.state.global_step)
         metrics = {"eval_loss": result.loss, "eval_wer": result.rates.wer, "eval_cer": result.rates.cer}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -161,4 +170,5 @@ def arguments_for(recipe: Recipe, device: Device, folder: Path, checked: bool) -
         remove_unused_columns=False,
         dataloader_num_workers=0,
         adam_beta2=recipe.adam_beta2,
+        ddp_timeout=SECONDS_TO_WAIT,
     )

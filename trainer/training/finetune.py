@@ -24,7 +24,9 @@ from trainer.training.augmenting import SPEEDS
 from trainer.training.checkpoints import drop_after, recover_model
 from trainer.training.device import choose_device
 from trainer.training.going_on import Saved, read
+from trainer.training.machine import machine_of
 from trainer.training.origin import Origin
+from trainer.training.ranks import Ranks
 from trainer.training.recipe import Recipe
 from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
 from trainer.training.stopping import StopSignal
@@ -52,12 +54,15 @@ def finetune(
         source = open_source(recipe.data, locale, settings)
         dataset, vocabulary, keep_head = _prepare(recipe, settings, locale, base, source, tell, stop)
         device = choose_device(recipe.precision)
+        tell("machine", **machine_of(device))
         origin = Origin.of(recipe, dataset, device)
         if saved:
             saved.origin.refuse_other(origin)
         overrides = _overrides(recipe, base, dataset)
         checkpoint = open_base(base, vocabulary, overrides, keep_head, device.attention)
-    _save_shown_clips(dataset, places.clips)
+    ranks = Ranks.from_env()
+    if ranks.first:
+        _save_shown_clips(dataset, places.clips)
 
     def session(saved: Saved | None) -> Session:
         halved = saved is not None and saved.found.halved
@@ -65,16 +70,19 @@ def finetune(
         return Session(used, device, places, tell, stop, checkpoint, dataset, locale, origin, saved)
 
     first = session(saved)
-    if resume:
+    if resume and ranks.first:
         recover_model(places.model)
         drop_after(places.checkpoints, first.steps if saved else -1)
         first.adopt_model()
         tell("resumed", step=first.steps, checked=first.found.checked)
-    return _with_half_the_batch_if_need_be(first, session)
+    return first.run() if ranks.many else _with_half_the_batch_if_need_be(first, session)
 
 
 def _with_half_the_batch_if_need_be(first: Session, session: Callable[[Saved | None], Session]) -> Outcome:
-    """Run it; where the GPU's memory is not enough, once more from there in smaller pieces."""
+    """Run it; where the GPU's memory is not enough, once more from there in smaller pieces.
+
+    Not among several processes: the others would wait for the one that has no memory.
+    """
     with suppress(torch.OutOfMemoryError):  # outside of it the failed step's memory is free
         return first.run()
     if first.found.halved or first.stand is None:

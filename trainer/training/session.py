@@ -23,6 +23,7 @@ from trainer.training.going_on import Found, Saved, Stand, put_back_weights, wri
 from trainer.training.origin import Origin
 from trainer.training.pace import SavePace
 from trainer.training.randomness import undisturbed
+from trainer.training.ranks import Ranks, stop_together
 from trainer.training.recipe import Recipe
 from trainer.training.stopping import StopRequested, StopSignal
 from trainer.training.telling import Telling
@@ -117,7 +118,9 @@ class Session:
             first_step=self.steps,
             stop=self.stop,
         )
+        ranks = Ranks.from_env()
         trainer.add_callback(Telling(self, trainer))
+        trainer.add_callback(stop_together(ranks, self.stop, trainer.args.device))
         trainer.remove_callback(transformers.PrinterCallback)
         self.tell("phase", phase="training", done=self.steps, total=self.recipe.max_steps)
         outcome: Outcome = "finished"
@@ -132,7 +135,7 @@ class Session:
         except torch.OutOfMemoryError:
             self.save(trainer)  # nothing of the step that failed has reached the weights
             raise
-        if self.found.best is None and "test" not in read_notes(self.places.model):
+        if self.found.best is None and ranks.first and "test" not in read_notes(self.places.model):
             self._save_model(self.steps, None)
         return outcome
 
@@ -145,7 +148,8 @@ class Session:
     def check_what_is_due(self) -> None:
         """Make the check of this step where it was cut off: a stop does not wait for it."""
         step, total = self.steps, self.recipe.max_steps
-        if step and self.found.checked < step and (step % self.recipe.eval_steps == 0 or step == total):
+        first = Ranks.from_env().first
+        if first and step and self.found.checked < step and (step % self.recipe.eval_steps == 0 or step == total):
             self.check_model(step)
 
     def check_model(self, step: int) -> Evaluation:
@@ -195,7 +199,7 @@ class Session:
     def save(self, trainer: CTCTrainer) -> None:
         """Save all that a training goes on from. A full disk is told, and training goes on."""
         stand, model = self.stand, self.checkpoint.model
-        if stand is None or self._is_saved(stand):
+        if stand is None or self._is_saved(stand) or not Ranks.from_env().first:
             return
         if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
             return  # it went astray, which the next point of the curve will say; what was saved before is better

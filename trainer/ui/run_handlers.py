@@ -4,25 +4,38 @@ import functools
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import gradio as gr
 
 from trainer.errors import UserError
+from trainer.models.bases import is_here
+from trainer.publishing.publish import Hub, Token, who_signs
+from trainer.publishing.sharing import sharing_of, start_sharing
+from trainer.publishing.wishes import Wish, suggested_name
+from trainer.renting.hardware import Machine, offer
+from trainer.renting.ledger import rented_of
+from trainer.renting.renting import rent, stop_rented
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
 from trainer.runs.resuming import resume_run
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.runs.starting import start_run
+from trainer.runs.view import RunView
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES, Locale
 from trainer.training.estimate import estimate_seconds
+from trainer.training.fitting import check_fits
 from trainer.training.presets import preset_of
 from trainer.ui.faults import explain, note
 from trainer.ui.form import Form, recipe_of
 from trainer.ui.panel import Panel
+from trainer.ui.picture import picture
+from trainer.ui.renting import limit_of, machine_called
+from trainer.ui.sharing import PUBLIC
 from trainer.ui.visitors import owner_of, valid_or_new
 from trainer.ui.watching import BUSY, Shown, Watch, changes, nothing_yet
 from trainer.ui.wording import summary
@@ -40,11 +53,13 @@ class Visit:
     watch: Watch
     preset: str
     hub: bool | None  # whether the Hub can be reached; None while nobody knows
+    base: str = ""  # the model to start from; "": the preset's
 
     @property
     def hub_missing(self) -> bool:
-        """Whether the chosen preset cannot start."""
-        return self.hub is False and preset_of(self.preset).needs_hub
+        """Whether the chosen preset or base cannot start. A base that was fetched before needs no Hub."""
+        recipe = preset_of(self.preset).recipe
+        return self.hub is False and (recipe.data == "minds14" or not is_here(self.base or recipe.base))
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ class RunHandlers:
         watch = Watch(run.id if run else None, active.id if active else None)
         return [
             gr.skip() if secret == visit.secret else secret,
-            *self._answer(Visit(secret, watch, visit.preset, visit.hub)),
+            *self._answer(replace(visit, secret=secret, watch=watch)),
         ]
 
     def poll(self, visit: Visit) -> list[Any]:
@@ -76,23 +91,52 @@ class RunHandlers:
 
     def choose(self, visit: Visit, run_id: str | None) -> list[Any]:
         """An earlier run was chosen from the list."""
-        return self._answer(Visit(visit.secret, Watch(run_id, visit.watch.active), visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=Watch(run_id, visit.watch.active)))
 
-    def start(self, visit: Visit, form: Form) -> list[Any]:
+    def start(self, visit: Visit, form: Form, share: bool = False, signer: Token | None = None) -> list[Any]:
         """Start was pressed. What keeps it from starting is said beside the button."""
         owner = owner_of(visit.secret, self.settings)
         try:
             if self._active(owner):
                 raise UserError(BUSY, "")
-            run = start_run(self.settings, recipe_of(form, self.settings), owner)
+            recipe = recipe_of(form, self.settings)
+            check_fits(recipe, self.settings, visit.hub, ask=False)
+            if share:
+                who_signs(signer, self._hub)
+            run = start_run(self.settings, recipe, owner)
+            if share:
+                start_sharing(run, Wish(suggested_name(run.id)), signer, _curves(run), self._hub)
         except Exception as error:
             return self._nothing(start_note=note(explain(error)))
-        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=Watch(run.id, run.id)))
 
-    def stop(self, visit: Visit) -> list[Any]:
+    def rent(
+        self,
+        visit: Visit,
+        form: Form,
+        machines: list[Machine],
+        name: str | None,
+        limit: float | None,
+        signer: Token | None,
+    ) -> list[Any]:
+        """Start on the rented GPU was pressed. Sending what it needs there takes some seconds."""
+        owner = owner_of(visit.secret, self.settings)
+        try:
+            if self._active(owner):
+                raise UserError(BUSY, "")
+            machine, recipe = machine_called(name, machines), recipe_of(form, self.settings)
+            minutes = offer(recipe, machine, self.settings, limit_of(limit)).limit_minutes
+            run = rent(self.settings, recipe, owner, machine, minutes, signer, self._hub)
+        except Exception as error:
+            return self._nothing(start_note=note(explain(error)))
+        return self._answer(replace(visit, watch=Watch(run.id, run.id)))
+
+    def stop(self, visit: Visit, signer: Token | None = None) -> list[Any]:
         """Stop was pressed. The trainer is asked at once; insisting takes seconds and happens in a thread."""
         run = self.find(visit)
-        if run:
+        if run and rented_of(run):
+            stop_rented(run, signer, self._hub)
+        elif run:
             run.ask_to_stop()
             threading.Thread(target=_insist, args=(run,), name=f"stop-{run.id}", daemon=True).start()
         return self._answer(visit)
@@ -104,6 +148,21 @@ class RunHandlers:
             raise UserError("That run is not there any more.", "Choose another one.")
         resume_run(self.settings, run)
         return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+
+    def share(self, visit: Visit, signer: Token | None, name: str, visibility: str, licence: str) -> list[Any]:
+        """Share was pressed. It goes on in a thread, and the ticks say how far it is."""
+        run = self.find(visit)
+        try:
+            if run is None:
+                raise UserError("That run is not there any more.", "Choose another one.")
+            start_sharing(run, Wish(name, visibility != PUBLIC, licence), signer, _curves(run), self._hub)
+        except Exception as error:
+            return self._nothing(share_note=note(explain(error)))
+        return self._answer(visit)
+
+    @property
+    def _hub(self) -> Hub:
+        return Hub(on_space=self.settings.on_space)
 
     def find(self, visit: Visit) -> Run | None:
         """The run that this page looks at, where it is this visitor's."""
@@ -135,7 +194,17 @@ class RunHandlers:
         clock = int(time.monotonic() / SECONDS_AN_ESTIMATE_STANDS)
         wait = _seconds_until(self.settings, run, clock) if view.state == "waiting" and view.place else None
         busy = active is not None or not view.over
-        shown = Shown(run, view, _locale_of(run), busy, visit.hub_missing, wait, lambda: self._earlier(owner))
+        shown = Shown(
+            run,
+            view,
+            _locale_of(run),
+            busy,
+            visit.hub_missing,
+            wait,
+            lambda: self._earlier(owner),
+            sharing_of(run),
+            self.settings.can_sign_in,
+        )
         return shown, active.id if active else None
 
     def _active(self, owner: str) -> Run | None:
@@ -151,6 +220,10 @@ class RunHandlers:
 def _locale_of(run: Run) -> Locale:
     recipe = run.config().get("recipe", {})
     return LOCALES.get(recipe.get("locale", ""), LOCALES["en-US"])
+
+
+def _curves(run: Run) -> Callable[[RunView], bytes]:
+    return lambda view: picture(view, _locale_of(run))
 
 
 def _created(run: Run) -> float:

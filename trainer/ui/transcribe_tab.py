@@ -14,9 +14,10 @@ from trainer.errors import UserError
 from trainer.hub.reach import reachable
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
-from trainer.transcription.choices import HUB, READY, RUN, Choice, model_choices, own_models
+from trainer.transcription.choices import HUB, READY, RUN, Choice, model_choices, own_models, remember_choice
 from trainer.transcription.session import Transcript, transcribe_file, warm_up
 from trainer.ui.faults import explain, note
+from trainer.ui.finder import build_finder, searcher
 from trainer.ui.fragments import fragment
 from trainer.ui.model_note import model_note
 from trainer.ui.visitors import owner_of
@@ -88,6 +89,7 @@ class Listener:
             yield [LISTENING, None]
             heard = transcribe_file(path, choice or "", self.settings, owner_of(secret, self.settings))
             words = transcript_html(heard)
+            remember_choice(choice or "", self.settings, owner_of(secret, self.settings))
         except FileNotFoundError:
             gone = UserError("That recording is gone already.", "Please record it again.")
             words = note(explain(gone))
@@ -145,6 +147,8 @@ def build_transcribe_tab(
                 [], label="Model", info="Or type the name of one on the Hub", allow_custom_value=True, min_width=260
             )
             language = gr.Dropdown(languages, value=ANY_LANGUAGE, label="Language", info="Which models to list")
+        with gr.Accordion("Find more models on the Hub", open=False, elem_id="find-models"):
+            finder = build_finder("models")
         newest = gr.State(None)
         about = fragment("", elem_id="model-note")
         audio = gr.Audio(
@@ -166,6 +170,14 @@ def build_transcribe_tab(
         [model, newest],
         **hidden,
     )
+    finder.search.click(
+        searcher(settings),
+        language,
+        [finder.found, finder.note],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    finder.found.input(lambda found: found, finder.found, model, **hidden)
     for event in (offered.then, model.change):
         event(listener.about, [secret, model], about, show_progress="hidden", api_visibility="private")
     gr.on([tab.select, audio.start_recording], listener.wake, [secret, model], None, **hidden)

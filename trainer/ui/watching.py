@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from trainer.publishing.sharing import NOT_SHARED, Sharing
 from trainer.runs.run import Run
 from trainer.runs.view import RunView
 from trainer.speech.locales import Locale
@@ -19,6 +20,7 @@ from trainer.ui.clips import sounds
 from trainer.ui.example import example_view
 from trainer.ui.faults import note
 from trainer.ui.learning import learning_table
+from trainer.ui.sharing import sharing_parts
 from trainer.ui.status import NOTHING_YET, notes, status_line
 
 LOSS_POINTS = 240  # the plot is some 250 units wide
@@ -57,6 +59,8 @@ class Shown:
     hub_missing: bool = False  # the chosen preset cannot start
     wait: float | None = None  # seconds until its turn
     earlier: Callable[[], list[tuple[str, str]]] = list  # label and id of each of the visitor's runs, the newest first
+    sharing: Sharing = NOT_SHARED
+    can_sign_in: bool = True
 
     @property
     def has_model(self) -> bool:
@@ -104,8 +108,9 @@ def parts(shown: Shown) -> dict[str, Part]:
         "start": (_startable(shown), lambda: gr.update(interactive=_startable(shown))),
         "start_note": (start_note(shown), lambda: note(start_note(shown), "quiet")),
         "earlier": ((run_id, view.over, shown.busy, view.state == "waiting"), lambda: _earlier(shown)),
+        **sharing_parts(shown),
         # It rests while nothing goes on, so that an idle page asks for nothing.
-        "timer": (shown.busy, lambda: gr.update(active=shown.busy)),
+        "timer": (_moving(shown), lambda: gr.update(active=_moving(shown))),
     }
 
 
@@ -143,6 +148,10 @@ def _steps(shown: Shown) -> int:
         return shown.view.max_steps
     steps = shown.run.config().get("recipe", {}).get("max_steps", 0)
     return steps if isinstance(steps, int) else 0
+
+
+def _moving(shown: Shown) -> bool:
+    return shown.busy or shown.sharing.going_on
 
 
 def _startable(shown: Shown) -> bool:

@@ -38,7 +38,8 @@ def here(folder: Path) -> bool:
 
 def test_the_least_recently_used_makes_way(fetch_within: Fetch) -> None:
     first, second = fetch_within("a"), fetch_within("b")
-    release(first), release(second)
+    release(first)
+    release(second)
     assert fetch_within("a") == first  # used again
     release(first)
     third = fetch_within("c")
@@ -63,7 +64,8 @@ def test_use_ends_with_its_process_and_after_its_time(fetch_within: Fetch, tmp_p
     marks[0].rename(marks[0].with_name(f"{first.parent.parent.name}@{os.getpid()}-1"))  # of an earlier process
     old = time.time() - quota.HOLD_SECONDS - 1
     os.utime(marks[1], (old, old))
-    fetch_within("c"), fetch_within("d")
+    fetch_within("c")
+    fetch_within("d")
     assert not here(first) and not here(second)
 
 
