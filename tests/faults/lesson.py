@@ -75,7 +75,7 @@ def finish(nursery: Nursery, run: Run) -> None:
 
 def attempt(nursery: Nursery, run: Run, job: Job) -> dict[str, Any]:
     """One more attempt at it, with what is to happen in it."""
-    return nursery.do({"run": str(run.folder), "resume": bool(events_of(run)), **job})  # type: ignore[typeddict-item]
+    return nursery.do({"run": str(run.folder), "resume": bool(events_of(run)), **job})
 
 
 def new_run(folder: Path, recipe: Recipe, name: object) -> Run:

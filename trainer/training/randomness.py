@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Generators:
 
     python: tuple[Any, ...]
     numpy: dict[str, Any]
-    torch: torch.Tensor
-    gpus: tuple[torch.Tensor, ...]  # one for each CUDA device, or the one of Apple's
+    torch: Tensor
+    gpus: tuple[Tensor, ...]  # one for each CUDA device, or the one of Apple's
 
     @classmethod
     def now(cls) -> "Generators":
@@ -45,12 +46,12 @@ class Generators:
         numpy = self.numpy | {"state": {**self.numpy["state"], "key": self.numpy["state"]["key"].tolist()}}
         return {"python": [version, list(numbers), spare], "numpy": numpy}
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         """The rest, by name."""
         return {"torch": self.torch, **{f"gpu/{number}": state for number, state in enumerate(self.gpus)}}
 
     @classmethod
-    def read(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> "Generators":
+    def read(cls, values: dict[str, Any], tensors: dict[str, Tensor]) -> "Generators":
         """The inverse of the two above; other tensors among them are passed over."""
         version, numbers, spare = values["python"]
         inner = values["numpy"]["state"]
@@ -69,7 +70,7 @@ def undisturbed() -> Iterator[None]:
         before.put_back()
 
 
-def _gpu_states() -> list[torch.Tensor]:
+def _gpu_states() -> list[Tensor]:
     if torch.cuda.is_available():
         return torch.cuda.get_rng_state_all()
     return [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else []

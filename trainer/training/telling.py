@@ -26,6 +26,7 @@ class Telling(TrainerCallback):
         """Before the first step: put back what is resumed from, now that there is an optimizer."""
         session, trainer = self._session, self._trainer
         if session.saved:
+            assert trainer.optimizer is not None  # the Trainer has just made it
             stand = put_back_rest(session.saved, trainer.optimizer, trainer.lr_scheduler, trainer.accelerator.scaler)
             state.global_step = stand.step
             trainer.loss_sum, trainer.logged = stand.loss_sum.to(trainer.loss_sum.device), stand.logged
