@@ -99,7 +99,11 @@ def parts(shown: Shown) -> dict[str, Part]:
         "sounds": ((run_id, len(files)), lambda: sounds("clip", [_read(file) for file in files])),
         "table": ((run_id, checks, len(files)), lambda: _table(shown, bool(files))),
         "notes": ((run_id, len(view.notes), view.data is None), lambda: notes(view) if run else ""),
-        "stop": (_stoppable(shown), lambda: gr.update(interactive=_stoppable(shown))),
+        # Resume stands where Stop stood.
+        "stop": (
+            (_stoppable(shown), view.resumable),
+            lambda: gr.update(interactive=_stoppable(shown), visible=not view.resumable),
+        ),
         "resume": (view.resumable, lambda: gr.update(visible=view.resumable)),
         "talk": (model, lambda: gr.update(interactive=model)),
         "download": (model, lambda: gr.update(interactive=model)),
