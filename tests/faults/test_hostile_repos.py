@@ -13,13 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.hostile_repos import (
-    BOTH,
-    HostileFolder,
-    hostile_folders,
-    hostile_repos,
-    sound_files,
-)
+from tests.fakes.hostile_folders import HostileFolder, hostile_folders
+from tests.fakes.hostile_repos import hostile_repos
+from tests.fakes.hostile_rows import BOTH, sound_files
 from tests.fakes.hub import FakeHub, Seen
 
 ROOT = Path(__file__).resolve().parents[2]

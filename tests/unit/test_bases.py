@@ -10,7 +10,7 @@ from trainer.models import bases
 from trainer.models.architectures import ARCHITECTURES
 from trainer.models.base import STARTER_ID, Base
 from trainer.models.base_table import ROWS
-from trainer.models.bases import BASES, HUB_MODELS, bases_on_offer, is_here, why_not_on_offer
+from trainer.models.bases import BASES, HUB_MODELS, bases_on_offer, folder_of, is_here, why_not_on_offer
 from trainer.models.sizes import sizes_of
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
@@ -73,8 +73,8 @@ def test_most_languages_have_a_model_that_writes_them() -> None:
 @pytest.mark.parametrize(
     ("locale", "machine", "hub", "base", "reason"),
     [
-        ("en-US", LAPTOP, True, STARTER_ID, "learns English in minutes on this computer, which has no GPU"),
-        ("ko-KR", LAPTOP, False, STARTER_ID, "no GPU"),
+        ("en-US", LAPTOP, True, STARTER_ID, "learns English in minutes on this computer, which has no NVIDIA GPU"),
+        ("ko-KR", LAPTOP, False, STARTER_ID, "no NVIDIA GPU"),
         ("en-GB", SMALL, True, "facebook/wav2vec2-base-960h", "writes English already"),
         ("de-DE", SMALL, True, "jonatasgrosman/wav2vec2-large-xlsr-53-german", "writes German already"),
         ("ko-KR", SMALL, True, "facebook/wav2vec2-xls-r-300m", "very many languages"),
@@ -142,3 +142,13 @@ def test_a_pickle_that_another_program_fetched_is_not_here(tmp_path: Path, monke
         for name in ("config.json", "pytorch_model.bin"):
             (snapshot / name).touch()
         assert is_here(row.id) == here
+
+
+def test_on_a_space_a_name_of_two_parts_is_never_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert folder_of("owner/name") == Path("owner/name")
+    monkeypatch.setenv("SPACE_ID", "somebody/voicetune")
+    monkeypatch.setattr("trainer.models.bases.fetch_checked", lambda repo: tmp_path / "fetched")
+    assert folder_of("owner/name") == tmp_path / "fetched"
+    assert folder_of(str(tmp_path / "owner" / "name")) == tmp_path / "owner" / "name"

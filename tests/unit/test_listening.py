@@ -119,7 +119,7 @@ def test_stock_classes_open_what_is_saved(checkpoint: Checkpoint, tmp_path: Path
     torch.testing.assert_close(hear(opened, WAVEFORMS[1]), hear(checkpoint, WAVEFORMS[1]))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     assert len(tokenizer) == len(checkpoint.vocabulary.tokens)
-    extractor = AutoFeatureExtractor.from_pretrained(tmp_path / "model")
+    extractor: Any = AutoFeatureExtractor.from_pretrained(tmp_path / "model")
     processor: Any = AutoProcessor.from_pretrained(tmp_path / "model")
     assert type(extractor) is type(processor.feature_extractor) is type(checkpoint.extractor)
     name = checkpoint.architecture.input_name
@@ -147,12 +147,13 @@ def test_long_sound_is_heard_in_windows_that_fit(monkeypatch: pytest.MonkeyPatch
 
 def test_what_the_extractor_s_file_says_is_kept_or_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     kind = checkpoint.architecture.listener
-    said, refused = {
+    files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "samples": ({"do_normalize": False}, {"sampling_rate": 8000}),
         "mctct": ({"normalize_means": False, "mel_floor": 2.0}, {"hop_length": 20}),
         "stacked": ({}, {"stride": 3}),
         "parakeet": ({"preemphasis": 0.5}, {"n_fft": 1024}),
-    }[kind]
+    }
+    said, refused = files[kind]
     file = tmp_path / "base" / "preprocessor_config.json"
     file.write_text(json.dumps(said))
     extractor = open_base(tmp_path / "base", checkpoint.vocabulary, {}, keep_head=False).extractor

@@ -12,7 +12,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from tests.fakes.hostile_repos import Payload, sound_files
+from tests.fakes.hostile_rows import Payload, sound_files
 from tests.fakes.hub import FakeHub
 from tests.fakes.tiny_models import TINY, tiny_model
 from trainer.errors import UserError

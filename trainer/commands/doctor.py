@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 def _models(hub: bool, settings: Settings) -> dict[str, str]:
     """The base recommended for American English, and which fit this machine's memory."""
     machine = this_machine()
-    gpu = "no GPU" if machine.gpu is None else f"GPU {in_gb(machine.gpu)}"
+    gpu = "no NVIDIA GPU" if machine.gpu is None else f"GPU {in_gb(machine.gpu)}"
     here = {row.id for row in ROWS if is_here(row.id)}
     best = recommend(locale_of("en-US"), machine, here, hub)
     longest = longest_clip("auto", settings, hub)

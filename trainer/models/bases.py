@@ -51,12 +51,12 @@ def is_here(base: str) -> bool:
 def folder_of(base: str) -> Path:
     """The local folder of a base or model: the starter, a path, or a Hub id, which is fetched.
 
-    Raises UserError where there is none.
+    On a Space, where strangers type the names, only a whole path means a folder. Raises UserError where there is none.
     """
     if base == STARTER_ID:
         return STARTER
     path = Path(base).expanduser()
-    if path.is_dir():
+    if path.is_dir() and (path.is_absolute() or not Settings.from_env().on_space):
         return path
     if base.startswith((".", "/", "~")):
         raise UserError("There is no model in that folder.", "Give a folder with a config.json, or a Hub id.")

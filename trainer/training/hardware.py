@@ -20,9 +20,9 @@ class Machine:
 
     @property
     def words(self) -> str:
-        """What a recommendation calls it."""
+        """What a recommendation calls it. Apple's GPUs share the computer's memory and are not looked for."""
         if self.gpu is None:
-            return "this computer, which has no GPU"
+            return "this computer, which has no NVIDIA GPU"
         return f"this computer's {'' if self.gpu > SMALL_GPU else 'small '}GPU"
 
 
