@@ -1,4 +1,4 @@
-"""The one exception type for what a person can cause and can mend."""
+"""The exception type for what a person can cause and can mend."""
 
 
 class UserError(Exception):
@@ -12,3 +12,7 @@ class UserError(Exception):
         super().__init__(f"{what} {todo}")
         self.what = what
         self.todo = todo
+
+
+class HopelessError(UserError):
+    """One that would come again if the same were tried again."""

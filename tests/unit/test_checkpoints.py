@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from trainer.training.checkpoints import MANIFEST, newest_whole, prune, save_step, saved_steps
+from trainer.training.checkpoints import (
+    MANIFEST,
+    drop_after,
+    newest_whole,
+    prune,
+    recover_model,
+    save_step,
+    saved_steps,
+)
+from trainer.training.disk import is_disk_full
+from trainer.training.pace import SavePace
 
 
 def write(folder: Path) -> None:
@@ -75,6 +85,68 @@ def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
 
     again = save_step(tmp_path, 1, write_other)
     assert again.is_whole() and not (again.folder / "state.pt").exists()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _losses_and_share(step: float, cost: float, hours: float = 2) -> tuple[float, float]:
+    """The most that a crash can cost in seconds, and the share of the time that saving takes."""
+    clock = Clock()
+    pace = SavePace(clock)
+    most = saving = saved_at = 0.0
+    while clock.now < hours * 3600:
+        clock.now += step
+        most = max(most, clock.now - saved_at)
+        if pace.due():
+            since = clock.now
+            clock.now += cost
+            most, saving, saved_at = max(most, clock.now - saved_at), saving + cost, since
+            pace.saved(cost)
+    return most, saving / clock.now
+
+
+@pytest.mark.parametrize(("step", "cost"), [(0.05, 0.2), (0.4, 2.0), (20.0, 10.0), (1.0, 11.0)])
+def test_saves_cost_little_and_lose_little(step: float, cost: float) -> None:
+    most, share = _losses_and_share(step, cost)
+    assert most <= 300 and share < 0.05
+
+
+def test_a_save_that_takes_long_is_still_made_within_five_minutes() -> None:
+    most, share = _losses_and_share(5.0, 40.0)
+    assert most <= 300 and share < 0.19
+
+
+def test_the_model_that_was_being_replaced_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "model.old").mkdir()
+    recover_model(tmp_path / "model")
+    recover_model(tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_later_steps_go_where_an_earlier_one_is_gone_on_from(tmp_path: Path) -> None:
+    for step in (8, 9):
+        save_step(tmp_path, step, write)
+    drop_after(tmp_path, 8)
+    assert [saved.step for saved in saved_steps(tmp_path)] == [8]
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EFBIG, "File too large"), True),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        (RuntimeError("I/O error: Permission denied (os error 13)"), False),
+    ],
+)
+def test_a_full_disk_is_known_however_it_is_said(error: Exception, full: bool) -> None:
+    assert is_disk_full(error) is full
 
 
 _SAVER = """

@@ -1,5 +1,6 @@
 """Events, views and folders of runs: what is shown is what was written, whatever happens to the writer."""
 
+import errno
 import json
 import os
 import subprocess
@@ -10,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from trainer.errors import UserError
+from trainer.errors import HopelessError, UserError
 from trainer.runs.archive import zip_model
 from trainer.runs.events import EventLog, EventReader
 from trainer.runs.following import Follower
 from trainer.runs.processes import alive, own_identity
+from trainer.runs.resuming import announce, is_announced
 from trainer.runs.run import Run, create_run, find_run, list_runs, new_run_folder
 from trainer.runs.thinning import thin
 from trainer.runs.turns import turn, waiting
-from trainer.runs.view import Point, RunView, fold
+from trainer.runs.view import Point, RunView, failure, fold
 from trainer.training.recipe import Recipe
 
 
@@ -85,6 +87,91 @@ def test_a_view_tells_the_run(tmp_path: Path) -> None:
     assert view.best is not None and (view.best.step, view.best.wer) == (5, 0.5)
     assert [point.value for point in view.losses] == [9.0, 8.0, 7.0, 6.0, 5.0]
     assert view.remaining(time.time()) is None
+
+
+def _cut_off(log: EventLog) -> None:
+    log.append("started", max_steps=10, pid=7, pid_started=1.0)
+    log.append("evaluated", step=0, loss=9.0, wer=1.0, cer=1.0, guesses=[])
+    for step in range(1, 7):
+        log.append("log", step=step, loss=10.0 - step)
+        if step == 4:
+            log.append("checkpoint", step=4)
+    log.append("evaluated", step=6, loss=3.0, wer=0.5, cer=0.4, guesses=[])
+    log.append("model_saved", step=6)
+
+
+def test_a_resumed_run_has_one_curve_and_keeps_its_best(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    _cut_off(log)
+    before = fold(RunView(), EventReader(log.path).read_new())
+    shared = before.losses
+    log.append("resuming")
+    waiting_again = fold(before, EventReader(log.path).read_new()[-1:])
+    assert (waiting_again.state, waiting_again.pid, waiting_again.ended) == ("waiting", None, None)
+    log = EventLog(log.path)
+    assert log.attempt == 2
+    log.append("started", max_steps=10, pid=8, pid_started=2.0)
+    log.append("resumed", step=4, checked=0)
+    view = fold(RunView(), EventReader(log.path).read_new())
+    assert [point.step for point in view.losses] == [1, 2, 3, 4] and view.step == view.first_step == 4
+    assert [evaluation.step for evaluation in view.evaluations] == [0]
+    assert view.best is not None and view.best.wer == 0.5  # it lies in the model folder, whatever is told anew
+    log.append("log", step=5, loss=5.0)
+    fold(view, EventReader(log.path).read_new()[-1:])
+    assert [point.step for point in view.losses] == [1, 2, 3, 4, 5]
+    assert [point.step for point in shared] == [1, 2, 3, 4, 5, 6]  # another browser may be drawing them
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("-9", "memory ran out"), ("137", "memory ran out"), ("", "without a word")]
+)
+def test_who_ended_a_trainer_is_said(tmp_path: Path, code: str, words: str) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append("started", max_steps=5, pid=2**22 + 1, pid_started=1.0)
+    if code:
+        (tmp_path / "exit-code").write_text(code)
+    view = Follower(Run(tmp_path)).view()
+    assert view.state == "interrupted" and words in view.what and "esume it" in view.todo and view.resumable
+
+
+def test_only_one_attempt_is_opened(tmp_path: Path) -> None:
+    run = create_run(tmp_path / "run", Recipe())
+    log = EventLog(run.events)
+    log.append("started", max_steps=5, pid=2**22 + 1, pid_started=1.0)
+    run.ask_to_stop()
+    announce(run)
+    assert is_announced(run) and not run.stop_file.exists()
+    with pytest.raises(UserError, match="still going on"):
+        announce(run)
+
+
+def test_what_would_fail_again_is_not_offered(tmp_path: Path) -> None:
+    run = create_run(tmp_path / "run", Recipe())
+    log = EventLog(run.events)
+    log.append("failed", **failure(HopelessError("The loss is no longer a number.", "Try a lower learning rate.")))
+    with pytest.raises(UserError, match=r"fail in the same way.*no longer a number.*lower learning rate"):
+        announce(run)
+
+
+def test_events_that_a_full_disk_refused_are_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append("note", text="one")
+    real, room = os.write, [7, 0, 0]
+
+    def full(file: int, data: bytes) -> int:
+        if not room:
+            return real(file, data)
+        if free := room.pop(0):
+            return real(file, data[:free])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    log.append("note", text="two")
+    assert log.behind and len(EventReader(log.path).read_new()) == 1
+    log.append("note", text="three")
+    log.append("note", text="four")
+    assert not log.behind
+    assert [event["text"] for event in EventReader(log.path).read_new()] == ["one", "two", "three", "four"]
 
 
 def test_twenty_thousand_points_are_thinned_with_exact_ends_and_extremes() -> None:

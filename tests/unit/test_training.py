@@ -22,13 +22,14 @@ from trainer.speech.audio import load_audio, to_16_bit
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
 from trainer.training.augmenting import augment
-from trainer.training.batching import LengthBatchSampler, padded_length
+from trainer.training.batching import LengthBatchSampler, Stretch, padded_length
 from trainer.training.clips import ClipDataset, Collator
 from trainer.training.ctc_trainer import CTCTrainer
 from trainer.training.device import choose_device
 from trainer.training.evaluating import Evaluation, evaluate, hear
 from trainer.training.finetune import finetune
 from trainer.training.loss import ctc_loss
+from trainer.training.randomness import Generators, undisturbed
 from trainer.training.recipe import Recipe
 from trainer.training.session import Places
 from trainer.training.stopping import StopSignal
@@ -234,6 +235,37 @@ def test_equal_recipes_give_equal_weights(tmp_path: Path) -> None:
         _, places = _finetune(recipe, tmp_path / name)
         states.append(open_checkpoint(places.model).model.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_check_leaves_the_generators_as_they_were(checkpoint: Checkpoint) -> None:
+    import random
+
+    before = Generators.now()
+    with undisturbed():
+        drawn = random.random(), np.random.random(), torch.rand(1).item()
+        evaluate(checkpoint, _examples(TEXTS), EN)
+    assert (random.random(), np.random.random(), torch.rand(1).item()) == drawn
+    kept = Generators.read(json.loads(json.dumps(before.as_json())), before.tensors())
+    kept.put_back()
+    assert (random.random(), np.random.random(), torch.rand(1).item()) == drawn
+
+
+def test_a_stretch_begins_where_an_earlier_one_ended() -> None:
+    lengths = list(np.random.default_rng(0).uniform(1, 9, 40))
+    whole = list(Stretch(LengthBatchSampler(lengths, 20.0, None, seed=3), 0, 60))
+    assert whole[37:] == list(Stretch(LengthBatchSampler(lengths, 20.0, None, seed=3), 37, 60))
+    assert len(whole) == 60 and Counter(map(tuple, whole)).most_common(1)[0][1] < 10
+
+
+def test_half_the_batch_hears_as_much_a_step() -> None:
+    halved = Recipe(batch_seconds=40.0, gradient_accumulation=2).halved()
+    assert (halved.batch_seconds, halved.gradient_accumulation) == (20.0, 4)
+    assert Recipe(batch_seconds=None, batch_clips=8).halved().batch_clips == 4
+
+
+def test_a_model_that_writes_nothing_is_told(tmp_path: Path) -> None:
+    events, _ = _finetune(_recipe(tmp_path, TEXTS, learning_rate=1e-7), tmp_path)
+    assert [event["blank"] for event in events if event["event"] == "evaluated"] == [True, True]
 
 
 def test_a_loss_that_is_no_number_is_told_and_ends_the_run(tmp_path: Path) -> None:

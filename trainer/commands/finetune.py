@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 import traceback
 import uuid
 from collections.abc import Callable
@@ -11,12 +12,16 @@ from trainer.commands.helping import help_train
 from trainer.commands.progress import ProgressBars
 from trainer.commands.publish import add_sharing, check_sharing, share
 from trainer.errors import UserError
-from trainer.runs.events import Event, EventLog
+from trainer.runs.events import Event, EventLog, EventReader
+from trainer.runs.following import view_of
 from trainer.runs.processes import own_identity
+from trainer.runs.resuming import announce, is_announced
 from trainer.runs.run import Run, create_run, new_run_folder
 from trainer.runs.turns import turn
 from trainer.runs.view import failure
 from trainer.settings import Settings
+from trainer.training.checkpoints import prune
+from trainer.training.disk import is_disk_full
 from trainer.training.fitting import check_fits
 from trainer.training.presets import PRESETS, preset_of
 from trainer.training.ranks import Ranks
@@ -41,6 +46,10 @@ _OVERRIDES: dict[str, tuple[str, type]] = {
     "--seed": ("seed", int),
 }
 
+DISK_FULL = UserError("The disk is full.", "Make some room, then resume it: it goes on from where it was saved.")
+# As torch's allocators and the system say it.
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All of the recipe; what is not given comes from the preset."""
@@ -56,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedule", choices=Schedule.__args__)  # type: ignore[attr-defined]
     for option in ("--freeze-feature-encoder", "--augment", "--gradient-checkpointing"):
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
+    parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     add_sharing(parser, "--share", "when it has finished, share its model on the Hub under this name")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
@@ -77,23 +87,49 @@ def run(options: argparse.Namespace) -> int:
     """Exit code 0 when finished, 130 when stopped, 1 when failed."""
     settings = Settings.from_env()
     if not Ranks.from_env().first:
-        return help_train(lambda: recipe_of(options), options.run, settings)
+        return help_train(lambda: recipe_of(options), options.run, settings, options.resume)
     if options.share:
         check_sharing(options)  # not after an hour of training
-    run_ = _run_of(options, settings)
+    if not options.resume:
+        run_ = _run_of(options, settings)
+    elif options.run is None or not (options.run / "config.json").exists():
+        raise UserError("There is no run to resume in that folder.", "See them all: python -m trainer runs list")
+    else:
+        run_ = open_again(Run(options.run))
+    code = fine_tune(run_, settings, options.quiet, options.resume)
+    if options.share and code == 0 and view_of(run_).state == "finished":
+        print(share(run_, options.share, options.public, options.licence, options.quiet).url)
+    return code
+
+
+def open_again(run_: Run) -> Run:
+    """Announce that it is resumed, where the app that started this process has not. UserError where it cannot be."""
+    if not is_announced(run_):
+        announce(run_)
+    return run_
+
+
+def fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
+    """Train here, in this process; returns the exit code, see `run`."""
     recipe = run_.recipe()
     log = EventLog(run_.events)
-    bars = ProgressBars(quiet=options.quiet)
+    bars = ProgressBars(quiet=quiet)
+    stop = StopSignal(run_.stop_file)
 
     def tell(kind: str, **fields: object) -> Event:
-        event = log.append(kind, **fields)
-        bars.show(event)
-        return event
+        with stop.later():
+            event = log.append(kind, **fields)
+            bars.show(event)
+            return event
 
-    stop = StopSignal(run_.stop_file)
     stop.install()
     try:
-        code = _train(run_, recipe, settings, tell, stop)
+        outcome = _train(run_, recipe, settings, tell, stop, resume)
+        if log.behind:  # who reads the events does not know of its end: what it can be resumed from must stay
+            return 1
+        if outcome == "finished":
+            prune(run_.checkpoints, keep=0)
+        return 0 if outcome == "finished" else stopped_code()
     except StopRequested:
         tell("stopped")
         return stopped_code()
@@ -106,22 +142,23 @@ def run(options: argparse.Namespace) -> int:
     finally:
         bars.close()
         log.close()
-    if options.share and code == 0 and not stop.requested:
-        print(share(run_, options.share, options.public, options.licence, options.quiet).url)
-    return code
+        if log.behind:  # nobody will read it there
+            print(DISK_FULL, file=sys.stderr)
 
 
 def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
     if options.run is not None and (options.run / "config.json").exists():
         run_ = Run(options.run)
-        if run_.events.exists():
-            raise UserError("This run was started before.", "Choose a new folder for a new run.")
+        if EventReader(run_.events).read_new():
+            raise UserError("This run was started before.", "Choose a new folder for a new run, or --resume this one.")
         return run_
     recipe = recipe_of(options)
     return create_run(options.run or new_run_folder(settings.runs_dir, recipe.locale), recipe)
 
 
-def _train(run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal) -> int:
+def _train(
+    run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal, resume: bool
+) -> str:
     tell("queued", **own_identity())
     check_fits(recipe, settings)  # before one's turn and before any weights are downloaded
     with turn(settings.turns_dir, lambda place: tell("place", place=place), stop.check):
@@ -130,9 +167,9 @@ def _train(run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Ev
             # Imported only when it is one's turn: those who wait should not fill the memory with torch.
             from trainer.training.finetune import Places, finetune
         places = Places(run_.model, run_.checkpoints, run_.folder / "clips")
-        outcome = finetune(recipe, settings, places, tell, stop)
+        outcome = finetune(recipe, settings, places, tell, stop, resume)
         tell(outcome)
-    return 0 if outcome == "finished" else stopped_code()
+    return outcome
 
 
 def stopped_code() -> int:
@@ -145,10 +182,13 @@ def _explain(error: Exception) -> UserError:
     number = uuid.uuid4().hex[:8]
     logging.error("fault %s\n%s", number, "".join(traceback.format_exception(error)))
     text = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text:
-        return UserError("The memory of this machine was not enough.", "Try a smaller batch, or a smaller base model.")
-    if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
-        return UserError("The disk is full.", "Make some room, then start again.")
+    if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
+        return UserError(
+            "The memory of this machine was not enough.",
+            "Close other programs and resume it, or fine-tune again with a smaller batch or a smaller base model.",
+        )
+    if is_disk_full(error):
+        return DISK_FULL
     return UserError(
         f"Something went wrong that should not have (number {number}).",
         "Start it again; if it happens again, the log in the run's folder says more.",

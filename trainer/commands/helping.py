@@ -16,7 +16,9 @@ from trainer.training.stopping import StopRequested, StopSignal
 POLL_SECONDS = 0.5
 
 
-def help_train(recipe_given: Callable[[], Recipe], folder: Path | None, settings: Settings) -> int:
+def help_train(
+    recipe_given: Callable[[], Recipe], folder: Path | None, settings: Settings, resume: bool = False
+) -> int:
     """Take part in the training that the first process leads; returns the exit code.
 
     `folder` is the run's, None where the first process chooses one: then only the launcher's signal stops this one
@@ -32,7 +34,8 @@ def help_train(recipe_given: Callable[[], Recipe], folder: Path | None, settings
         with stop.anywhere():
             from trainer.training.finetune import Places, finetune
         nowhere = Path("/nonexistent")
-        finetune(recipe, settings, Places(nowhere, nowhere, nowhere), lambda kind, **fields: None, stop)
+        places = Places(nowhere, run.checkpoints if run and resume else nowhere, nowhere)
+        finetune(recipe, settings, places, lambda kind, **fields: None, stop, resume)
     except StopRequested:
         return 0
     except UserError:  # the first process meets it too, and says it

@@ -53,6 +53,8 @@ def _line(event: Event) -> str:
                 f"{event['source']}: {event['train_clips']} clips to train on ({event['train_seconds'] / 60:.1f} min), "
                 f"{event['test_clips']} to test on. Left out: {left_out or 'none'}. {event['note']}"
             ).strip()
+        case "resumed":
+            return f"Resumed from step {event['step']}."
         case "note":
             return str(event["text"])
         case "evaluated":

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from trainer.commands import finetune
 from trainer.errors import UserError
 from trainer.runs.deleting import delete_run, size_of, sweep
 from trainer.runs.following import view_of
@@ -26,11 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("id", nargs="?", help="default: the newest")
     for name, summary in (("stop", "stop one and keep what it learnt"), ("delete", "remove one from the disk")):
         actions.add_parser(name, help=summary).add_argument("id")
+    resumed = actions.add_parser("resume", help="go on with one that was stopped or cut off")
+    resumed.add_argument("id")
+    resumed.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0. Raises UserError where there is no such run, or it cannot be deleted now."""
+    """Exit code 0, after `resume` that of a fine-tune.
+
+    Raises UserError where there is no such run, or it cannot be deleted or resumed now.
+    """
     settings = Settings.from_env()
+    if options.action == "resume":
+        run = finetune.open_again(_find(options.id, settings))
+        return finetune.fine_tune(run, settings, options.quiet, resume=True)
     sweep(settings.runs_dir)
     actions: dict[str, Callable[[argparse.Namespace, Settings], None]] = {
         "list": _list,

@@ -5,10 +5,12 @@ import threading
 import time
 from pathlib import Path
 
+from trainer.runs.causes import cause_of
 from trainer.runs.events import EventReader
 from trainer.runs.processes import alive
 from trainer.runs.run import Run
 from trainer.runs.view import RunView, fold
+from trainer.training.checkpoints import recover_model
 
 SECONDS_TO_APPEAR = 60.0  # a trainer names itself in its first event; a slow disk may take long to start Python
 SECONDS_BETWEEN_LOOKS = 1.0  # at the process
@@ -42,7 +44,7 @@ class Follower:
             return
         self._looked = now
         if self._view.pid is None:
-            dead = time.time() - self._since > SECONDS_TO_APPEAR
+            dead = time.time() - max(self._since, self._view.asked or 0.0) > SECONDS_TO_APPEAR
         else:
             dead = not alive(self._view.pid, self._view.pid_started)
         if not dead:
@@ -50,8 +52,8 @@ class Follower:
         fold(self._view, self._reader.read_new())  # it may have written its end in between
         if not self._view.over:
             self._view.state, self._view.ended = "interrupted", self._view.last_event
-            self._view.what = "The training was cut off: its program ended without a word."
-            self._view.todo = "The computer may have run out of memory, or been switched off. Start it again."
+            self._view.what, self._view.todo = cause_of(self._run)
+            recover_model(self._run.model)
 
 
 _followers: dict[Path, Follower] = {}

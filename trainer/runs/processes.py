@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from trainer.runs.causes import note_exit
 from trainer.runs.events import ENDS, EventLog, EventReader
 from trainer.runs.launching import gpu_count, trainer_command
 from trainer.runs.run import Run
@@ -39,7 +40,7 @@ def alive(pid: int | None, started: float | None) -> bool:
         return False
 
 
-def start_trainer(run: Run) -> subprocess.Popen[bytes]:
+def start_trainer(run: Run, resume: bool = False) -> subprocess.Popen[bytes]:
     """Start `python -m trainer finetune --run FOLDER` in a session of its own, on all GPUs there are.
 
     Its output goes to a file, never a pipe: a pipe that nobody reads fills up and freezes the trainer, and dies
@@ -47,9 +48,10 @@ def start_trainer(run: Run) -> subprocess.Popen[bytes]:
     """
     env = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     env |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "PYTHONUNBUFFERED": "1"}
+    resuming = ["--resume"] if resume else []
     with run.log.open("ab") as log:
         process = subprocess.Popen(
-            trainer_command(["finetune", "--run", str(run.folder), "--quiet"], gpu_count()),
+            trainer_command(["finetune", "--run", str(run.folder), "--quiet", *resuming], gpu_count()),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -58,7 +60,8 @@ def start_trainer(run: Run) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     # Reaped when it ends, so that it does not stay behind as a zombie of the app.
-    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
+    reap = threading.Thread(target=lambda: note_exit(run, process.wait()), name=f"reap-{process.pid}", daemon=True)
+    reap.start()
     return process
 
 
@@ -84,8 +87,9 @@ def stop_trainer(run: Run) -> None:
 
 
 def has_ended(run: Run) -> bool:
-    """Whether its events hold an end."""
-    return any(event["event"] in ENDS for event in EventReader(run.events).read_new())
+    """Whether its newest attempt has told its end, which is then its last event."""
+    events = EventReader(run.events).read_new()
+    return bool(events) and events[-1]["event"] in ENDS
 
 
 def _process_of(run: Run) -> psutil.Process | None:

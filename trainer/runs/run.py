@@ -52,6 +52,11 @@ class Run:
         return self.folder / "stop"
 
     @property
+    def exit_file(self) -> Path:
+        """The exit code of the trainer, noted by the app that started it."""
+        return self.folder / "exit-code"
+
+    @property
     def has_model(self) -> bool:
         """Whether there is something to transcribe with."""
         return (self.model / "config.json").is_file()

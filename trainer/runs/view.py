@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from trainer.errors import UserError
+from trainer.errors import HopelessError, UserError
 from trainer.runs.events import Event
 from trainer.runs.thinning import thin
 
@@ -29,6 +29,7 @@ class Evaluation:
     loss: float | None
     wer: float
     cer: float
+    blank: bool = False  # not one letter was heard in any clip
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,11 @@ class RunView:
     place: int = 0
     pid: int | None = None
     pid_started: float | None = None
+    asked: float | None = None  # when somebody asked to resume it, until its trainer appears
     started: float | None = None  # when its turn came
+    spent: float = 0.0  # seconds that earlier attempts took
     training_since: float | None = None
+    first_step: int = 0  # where this attempt began
     ended: float | None = None
     last_event: float | None = None
     step: int = 0
@@ -77,6 +81,9 @@ class RunView:
     notes: list[str] = field(default_factory=list)
     speed: float | None = None  # audio seconds a second
     best_step: int | None = None  # whose weights lie in the model folder
+    kept: Evaluation | None = None  # the figures of the model that an attempt before this one kept
+    saved_step: int | None = None  # what it can be resumed from
+    hopeless: bool = False  # resuming would fail in the same way
     what: str = ""  # for failed: what happened
     todo: str = ""  # for failed: what to do next
     seq: int = -1  # of the last event folded in
@@ -89,22 +96,29 @@ class RunView:
     @property
     def best(self) -> Evaluation | None:
         """The figures of the model that was kept."""
-        return next((e for e in reversed(self.evaluations) if e.step == self.best_step), None)
+        candidates = (*reversed(self.evaluations), self.kept)
+        return next((e for e in candidates if e and e.step == self.best_step), None)
 
     @property
     def over(self) -> bool:
         """Whether nothing will be added."""
         return self.state in ("finished", "stopped", "failed", "interrupted")
 
+    @property
+    def resumable(self) -> bool:
+        """Whether it makes sense to go on with it: it was stopped or cut off, or failed for what may have passed."""
+        return self.state in ("stopped", "interrupted") or (self.state == "failed" and not self.hopeless)
+
     def elapsed(self, now: float) -> float:
-        """Seconds since its turn came, until its end."""
-        return max(0.0, (self.ended or now) - self.started) if self.started else 0.0
+        """Seconds since its turn came, until its end; those between two attempts do not count."""
+        return self.spent + (max(0.0, (self.ended or now) - self.started) if self.started else 0.0)
 
     def remaining(self, now: float) -> float | None:
         """Seconds left, from the pace so far; None until a few steps have been made."""
-        if self.over or self.training_since is None or self.step < 3 or self.max_steps <= self.step:
+        made = self.step - self.first_step
+        if self.over or self.training_since is None or made < 3 or self.max_steps <= self.step:
             return None
-        return max(0.0, (now - self.training_since) / self.step * (self.max_steps - self.step))
+        return max(0.0, (now - self.training_since) / made * (self.max_steps - self.step))
 
     def thinned_losses(self, most: int = 400) -> list[Point]:
         """The loss curve in at most so many points, the ends and the extremes kept."""
@@ -115,14 +129,30 @@ def fold(view: RunView, events: Sequence[Event]) -> RunView:
     """Take more events into the view (changed in place and returned). Unknown events only move the clock."""
     for event in events:
         time = datetime.fromisoformat(event["time"]).timestamp()
-        view.last_event, view.seq = time, event["seq"]
         if handler := _HANDLERS.get(event["event"]):
             handler(view, event, time)
+        view.last_event, view.seq = time, event["seq"]
     return view
 
 
+def _resuming(view: RunView, event: Event, time: float) -> None:
+    _begin_again(view, time)
+    view.asked = time
+
+
 def _queued(view: RunView, event: Event, time: float) -> None:
-    view.state, view.pid, view.pid_started = "waiting", event["pid"], event["pid_started"]
+    _begin_again(view, time)
+    view.pid, view.pid_started = event["pid"], event["pid_started"]
+
+
+def _begin_again(view: RunView, time: float) -> None:
+    """A new attempt, in line; of the one before only what it told is kept."""
+    if view.started is not None:
+        view.spent = view.elapsed(view.last_event or time)
+    view.state, view.phase, view.done, view.total, view.place = "waiting", "starting", 0, 0, 0
+    view.pid = view.pid_started = view.asked = view.started = view.ended = view.training_since = None
+    view.what = view.todo = ""
+    view.hopeless, view.notes = False, []
 
 
 def _place(view: RunView, event: Event, time: float) -> None:
@@ -154,20 +184,35 @@ def _log(view: RunView, event: Event, time: float) -> None:
 
 def _evaluated(view: RunView, event: Event, time: float) -> None:
     view.step = max(view.step, event["step"])
-    view.evaluations.append(Evaluation(event["step"], event["loss"], event["wer"], event["cer"]))
+    figures = Evaluation(event["step"], event["loss"], event["wer"], event["cer"], event.get("blank", False))
+    view.evaluations.append(figures)
     view.guesses = [Guess(**guess) for guess in event["guesses"]]
 
 
-def _saved(view: RunView, event: Event, time: float) -> None:
+def _model_saved(view: RunView, event: Event, time: float) -> None:
     view.best_step = event["step"]
 
 
+def _checkpoint(view: RunView, event: Event, time: float) -> None:
+    view.saved_step = event["step"]
+
+
+def _resumed(view: RunView, event: Event, time: float) -> None:
+    """What was told of later steps no longer counts: they are made anew. New lists, as the old ones are shared."""
+    step, checked = event["step"], event["checked"]
+    view.kept = view.best
+    view.step = view.first_step = step
+    view.losses = [point for point in view.losses if point.step <= step]
+    view.evaluations = [evaluation for evaluation in view.evaluations if evaluation.step <= checked]
+
+
 def _stopping(view: RunView, event: Event, time: float) -> None:
-    view.state = "stopping"
+    view.state, view.step = "stopping", event.get("step", view.step)
 
 
 def _note(view: RunView, event: Event, time: float) -> None:
-    view.notes.append(event["text"])
+    if event["text"] not in view.notes:
+        view.notes = [*view.notes, event["text"]]
 
 
 def _followed(view: RunView, event: Event, time: float) -> None:
@@ -184,9 +229,11 @@ def _lost(view: RunView, event: Event, time: float) -> None:
 def _end(view: RunView, event: Event, time: float) -> None:
     view.state, view.ended = event["event"], time
     view.what, view.todo = event.get("what", ""), event.get("todo", "")
+    view.hopeless = event.get("hopeless", False)
 
 
 _HANDLERS = {
+    "resuming": _resuming,
     "queued": _queued,
     "place": _place,
     "started": _started,
@@ -194,7 +241,9 @@ _HANDLERS = {
     "data": _data,
     "log": _log,
     "evaluated": _evaluated,
-    "model_saved": _saved,
+    "model_saved": _model_saved,
+    "checkpoint": _checkpoint,
+    "resumed": _resumed,
     "stopping": _stopping,
     "note": _note,
     "followed": _followed,
@@ -205,6 +254,6 @@ _HANDLERS = {
 }
 
 
-def failure(error: UserError) -> dict[str, str]:
+def failure(error: UserError) -> dict[str, str | bool]:
     """The fields of a `failed` event."""
-    return {"what": error.what, "todo": error.todo}
+    return {"what": error.what, "todo": error.todo, "hopeless": isinstance(error, HopelessError)}

@@ -7,7 +7,7 @@ than a step of a small model.
 import math
 import random
 from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from itertools import chain, count, islice, repeat
 
 from torch.utils.data import Sampler
 
@@ -72,3 +72,19 @@ class LengthBatchSampler(Sampler[list[int]]):
                 if len(waiting[number]) == sizes[number]:
                     yield waiting[number]
                     waiting[number] = []
+
+
+class Stretch(Sampler[list[int]]):
+    """The batches from number `start` up to number `end` of a sampler's epochs, one after the other.
+
+    Those before are passed over, which takes a second for a million clips.
+    """
+
+    def __init__(self, sampler: LengthBatchSampler, start: int, end: int) -> None:
+        self._sampler, self._start, self._end = sampler, start, end
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return islice(chain.from_iterable(repeat(self._sampler)), self._start, self._end)

@@ -8,6 +8,7 @@
 Needs no torch: what lies in a checkpoint is the caller's affair.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -81,6 +82,21 @@ def prune(checkpoints: Path, keep: int = KEPT) -> None:
     for folder in checkpoints.glob(f"{_PREFIX}*"):
         if folder not in kept:
             _remove(folder)
+
+
+def drop_after(checkpoints: Path, step: int) -> None:
+    """Remove those of later steps: a training that goes on from this one will make those steps anew."""
+    for saved in saved_steps(checkpoints):
+        if saved.step > step:
+            _remove(saved.folder)
+
+
+def recover_model(model: Path) -> None:
+    """Put back the model that was about to be replaced, where a crash came between the two renames that do it."""
+    old = model.with_name(model.name + ".old")
+    if old.exists() and not model.exists():
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # another process was quicker
+            old.rename(model)
 
 
 def _fingerprint(path: Path, sync: bool = False) -> list[int | str]:

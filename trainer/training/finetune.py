@@ -1,11 +1,16 @@
 """From a recipe to a checkpoint, telling events as it goes."""
 
+import gc
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import transformers
 
+from trainer.errors import UserError
 from trainer.models.architectures import ARCHITECTURES, output_frames, read_config
 from trainer.models.bases import folder_of
 from trainer.models.loading import open_base
@@ -16,36 +21,82 @@ from trainer.speech.dataset import Preparation, SpeechDataset, choose, split_cli
 from trainer.speech.locales import Locale, locale_of
 from trainer.speech.sources import Source, open_source
 from trainer.training.augmenting import SPEEDS
+from trainer.training.checkpoints import drop_after, recover_model
 from trainer.training.device import choose_device
+from trainer.training.going_on import Saved, read
 from trainer.training.machine import machine_of
+from trainer.training.origin import Origin
 from trainer.training.ranks import Ranks
 from trainer.training.recipe import Recipe
 from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
 from trainer.training.stopping import StopSignal
 
+NOT_ENOUGH = UserError(
+    "The GPU's memory was not enough, not even for half the batch.", "Try a smaller batch, or a smaller base model."
+)
 MISSING_SHOWN = 6  # letters that a base lacks, in a sentence
 
 
-def finetune(recipe: Recipe, settings: Settings, places: Places, tell: Tell, stop: StopSignal) -> Outcome:
+def finetune(
+    recipe: Recipe, settings: Settings, places: Places, tell: Tell, stop: StopSignal, resume: bool = False
+) -> Outcome:
     """Train by the recipe until it is done or `stop` says so; the best model so far is kept either way.
 
+    `resume` goes on from the newest whole checkpoint or, where none was ever written, begins again.
     Raises UserError for what a person can mend, StopRequested when stopped before there was anything to keep.
     """
     locale = locale_of(recipe.locale)
     transformers.set_seed(recipe.seed)  # before the new head draws its weights
     with stop.anywhere():
         tell("phase", phase="downloading")
+        saved = read(places.checkpoints) if resume else None
         base = folder_of(recipe.base)
         source = open_source(recipe.data, locale, settings)
         dataset, vocabulary, keep_head = _prepare(recipe, settings, locale, base, source, tell, stop)
         device = choose_device(recipe.precision)
         tell("machine", **machine_of(device))
+        origin = Origin.of(recipe, dataset, device)
+        if saved:
+            saved.origin.refuse_other(origin)
         overrides = _overrides(recipe, base, dataset)
         checkpoint = open_base(base, vocabulary, overrides, keep_head, device.attention)
-    if Ranks.from_env().first:
+    ranks = Ranks.from_env()
+    if ranks.first:
         _save_shown_clips(dataset, places.clips)
-    session = Session(recipe, device, places, tell, stop, checkpoint, dataset, locale)
-    return session.run()
+
+    def session(saved: Saved | None) -> Session:
+        halved = saved is not None and saved.found.halved
+        used = recipe.halved() if halved else recipe
+        return Session(used, device, places, tell, stop, checkpoint, dataset, locale, origin, saved)
+
+    first = session(saved)
+    if resume and ranks.first:
+        recover_model(places.model)
+        drop_after(places.checkpoints, first.steps if saved else -1)
+        first.adopt_model()
+        tell("resumed", step=first.steps, checked=first.found.checked)
+    return first.run() if ranks.many else _with_half_the_batch_if_need_be(first, session)
+
+
+def _with_half_the_batch_if_need_be(first: Session, session: Callable[[Saved | None], Session]) -> Outcome:
+    """Run it; where the GPU's memory is not enough, once more from there in smaller pieces.
+
+    Not among several processes: the others would wait for the one that has no memory.
+    """
+    with suppress(torch.OutOfMemoryError):  # outside of it the failed step's memory is free
+        return first.run()
+    if first.found.halved or first.stand is None:
+        raise NOT_ENOUGH
+    first.tell("note", text="The GPU's memory was not enough. It goes on with half the batch, twice as often.")
+    gc.collect()
+    torch.cuda.empty_cache()
+    saved = read(first.places.checkpoints)
+    assert saved is not None  # `run` saved it
+    second = session(saved.with_half_the_batch())
+    try:
+        return second.run()
+    except torch.OutOfMemoryError:
+        raise NOT_ENOUGH from None
 
 
 def _prepare(

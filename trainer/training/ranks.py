@@ -88,7 +88,7 @@ def stop_together(ranks: Ranks, stop: StopSignal, device: "torch.device") -> Any
     stop.together = ranks.many
 
     class StopTogether(TrainerCallback):
-        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        def on_step_begin(self, *args: Any, **kwargs: Any) -> None:  # when all of the last step has been told
             if ranks.many and float(ranks.mean(torch.tensor(float(stop.requested), device=device))) > 0:
                 raise StopRequested
 

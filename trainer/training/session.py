@@ -1,29 +1,34 @@
-"""One training: the Trainer at work, what is told of it, and the best model so far."""
+"""One training: the Trainer at work, what is told of it, what is saved of it, and the best model so far."""
 
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+import torch
 import transformers
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from safetensors import SafetensorError
 
-from trainer.errors import UserError
-from trainer.models.loading import Checkpoint
+from trainer.models.loading import Checkpoint, read_notes
 from trainer.speech.dataset import SpeechDataset
 from trainer.speech.locales import Locale
+from trainer.training.checkpoints import save_step
 from trainer.training.clips import ClipDataset
-from trainer.training.ctc_trainer import CTCTrainer
+from trainer.training.ctc_trainer import CTCTrainer, arguments_for
 from trainer.training.device import Device
+from trainer.training.disk import is_disk_full
 from trainer.training.evaluating import Evaluation, evaluate
-from trainer.training.ranks import SECONDS_TO_WAIT, Ranks, stop_together
+from trainer.training.going_on import Found, Saved, Stand, put_back_weights, write
+from trainer.training.origin import Origin
+from trainer.training.pace import SavePace
+from trainer.training.randomness import undisturbed
+from trainer.training.ranks import Ranks, stop_together
 from trainer.training.recipe import Recipe
 from trainer.training.stopping import StopRequested, StopSignal
+from trainer.training.telling import Telling
 
 SHOWN_CLIPS = 5  # fixed test clips whose guesses a person can watch getting better
-FEWEST_POINTS = 50  # of the loss curve, where the run has as many steps
 SECONDS_BETWEEN_TELLS = 0.5  # of progress inside a phase
 
 Outcome = Literal["finished", "stopped"]
@@ -64,7 +69,7 @@ class Progress:
 
 
 class Session:
-    """One training: the Trainer, what is told, and the best model so far."""
+    """One training, from its first step or from where `saved` stands."""
 
     def __init__(
         self,
@@ -76,42 +81,76 @@ class Session:
         checkpoint: Checkpoint,
         dataset: SpeechDataset,
         locale: Locale,
+        origin: Origin,
+        saved: Saved | None = None,
     ) -> None:
         self.recipe, self.device, self.places, self.tell, self.stop = recipe, device, places, tell, stop
-        self.checkpoint, self.dataset, self.locale = checkpoint, dataset, locale
-        self.best: tuple[float, float, float] | None = None
-        self.baseline: Evaluation | None = None
-        self.steps = 0
+        self.checkpoint, self.dataset, self.locale, self.origin = checkpoint, dataset, locale, origin
+        self.saved = saved
+        self.found = saved.found if saved else Found()
+        self.stand: Stand | None = None  # None until the first step is about to be made
+        self.pace = SavePace()
+        self._told_full = False
+
+    @property
+    def steps(self) -> int:
+        """Steps made, those of earlier attempts included."""
+        return self.stand.step if self.stand else self.saved.step if self.saved else 0
 
     def run(self) -> Outcome:
-        """Train to the end or to the stop, and leave a model wherever one step was taken."""
+        """Train to the end or to the stop, and leave a model wherever one step was taken.
+
+        Raises StopRequested where not even one was taken, torch.OutOfMemoryError with the last step saved, and
+        OSError or SafetensorError where the model cannot be written.
+        """
         if self.recipe.freeze_feature_encoder:
             self.checkpoint.freeze_front_end()
+        if self.saved:
+            put_back_weights(self.saved, self.checkpoint.model)
         trainer = CTCTrainer(
             self.checkpoint,
             self.recipe,
             self.device,
-            _arguments(self.recipe, self.device, self.places.checkpoints),
+            arguments_for(self.recipe, self.device, self.places.checkpoints, checked=self.found.checked >= 0),
             ClipDataset(self.dataset.train, self.checkpoint, augmented=self.recipe.augment),
             ClipDataset(self.dataset.test, self.checkpoint),
             check_model=self.check_model,
+            first_step=self.steps,
+            stop=self.stop,
         )
         ranks = Ranks.from_env()
-        trainer.add_callback(_Telling(self, trainer))
+        trainer.add_callback(Telling(self, trainer))
         trainer.add_callback(stop_together(ranks, self.stop, trainer.args.device))
         trainer.remove_callback(transformers.PrinterCallback)
-        self.tell("phase", phase="training", done=0, total=self.recipe.max_steps)
+        self.tell("phase", phase="training", done=self.steps, total=self.recipe.max_steps)
+        outcome: Outcome = "finished"
         try:
-            trainer.train()
-            outcome: Outcome = "finished"
+            self._train(trainer)
         except StopRequested:
             self.tell("stopping", step=self.steps)
             if self.steps == 0:
                 raise
+            self.save(trainer)
             outcome = "stopped"
-        if self.best is None and ranks.first:
-            self._save(self.steps, None)
+        except torch.OutOfMemoryError:
+            self.save(trainer)  # nothing of the step that failed has reached the weights
+            raise
+        if self.found.best is None and ranks.first and "test" not in read_notes(self.places.model):
+            self._save_model(self.steps, None)
         return outcome
+
+    def _train(self, trainer: CTCTrainer) -> None:
+        if self.steps < self.recipe.max_steps:
+            trainer.train()
+        else:
+            self.check_what_is_due()
+
+    def check_what_is_due(self) -> None:
+        """Make the check of this step where it was cut off: a stop does not wait for it."""
+        step, total = self.steps, self.recipe.max_steps
+        first = Ranks.from_env().first
+        if first and step and self.found.checked < step and (step % self.recipe.eval_steps == 0 or step == total):
+            self.check_model(step)
 
     def check_model(self, step: int) -> Evaluation:
         """Evaluate, tell it, and keep the model where it is the best so far. Step 0 is the baseline."""
@@ -122,27 +161,74 @@ class Session:
             self.stop.check()
             progress(done, total)
 
-        result = evaluate(self.checkpoint, self.dataset.test, self.locale, on_clip)
+        with undisturbed():
+            result = evaluate(self.checkpoint, self.dataset.test, self.locale, on_clip)
         pairs = list(zip(self.dataset.test, result.hypotheses, strict=True))
         guesses = [
             {"clip": number, "reference": example.text, "hypothesis": hypothesis}
             for number, (example, hypothesis) in enumerate(shown(pairs))
         ]
         rates = result.rates
-        self.tell("evaluated", step=step, loss=result.loss, wer=rates.wer, cer=rates.cer, guesses=guesses)
+        blank = not any(result.hypotheses)
+        self.tell("evaluated", step=step, loss=result.loss, wer=rates.wer, cer=rates.cer, blank=blank, guesses=guesses)
+        found = replace(self.found, checked=step)
         if step == 0:
-            self.baseline = result
+            found = replace(found, untrained={"wer": rates.wer, "cer": rates.cer})
         else:
-            # The others decide while the first is still at 100 %, as word errors are for some time.
-            others = (rates.cer, rates.wer) if self.locale.headline == "cer" else (rates.wer, rates.cer)
-            figure = (*others, result.loss)
-            if self.best is None or figure < self.best:
-                self.best = figure
-                self._save(step, result)
+            figure = self._figure(rates.wer, rates.cer, result.loss)
+            if found.best is None or figure < found.best:
+                self._save_model(step, result)
+                found = replace(found, best=figure)
+        self.found = found
         self.tell("phase", phase="training", done=step, total=self.recipe.max_steps)
         return result
 
-    def _save(self, step: int, result: Evaluation | None) -> None:
+    def adopt_model(self) -> None:
+        """Take the model that is there for the best so far where it was saved after what is resumed from."""
+        notes = read_notes(self.places.model)
+        test = notes.get("test", {})
+        if self.saved is None or notes.get("step", -1) <= self.found.checked or "loss" not in test:
+            return
+        self.found = replace(self.found, best=self._figure(test["wer"], test["cer"], test["loss"]))
+        self.tell("model_saved", step=notes["step"])
+
+    def _figure(self, wer: float, cer: float, loss: float) -> tuple[float, ...]:
+        # The others decide while the first is still at 100 %, as word errors are for some time.
+        return (cer, wer, loss) if self.locale.headline == "cer" else (wer, cer, loss)
+
+    def save(self, trainer: CTCTrainer) -> None:
+        """Save all that a training goes on from. A full disk is told, and training goes on."""
+        stand, model = self.stand, self.checkpoint.model
+        if stand is None or self._is_saved(stand) or not Ranks.from_env().first:
+            return
+        if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
+            return  # it went astray, which the next point of the curve will say; what was saved before is better
+        started = time.monotonic()
+
+        def write_all(folder: Path) -> None:
+            scaler = trainer.accelerator.scaler
+            write(folder, model, trainer.optimizer, trainer.lr_scheduler, scaler, stand, self.found, self.origin)
+
+        try:
+            save_step(self.places.checkpoints, stand.step, write_all)
+        except (OSError, SafetensorError) as error:
+            if not is_disk_full(error):
+                raise
+            if not self._told_full:
+                self.tell("note", text=f"The disk is full: step {stand.step} could not be saved. Make some room.")
+            self._told_full = True
+        else:
+            self._told_full = False
+            self.tell("checkpoint", step=stand.step)
+        finally:
+            self.pace.saved(time.monotonic() - started)
+
+    def _is_saved(self, stand: Stand) -> bool:
+        """Whether nothing was added to what this was resumed from."""
+        before = self.saved
+        return before is not None and (before.step, before.found) == (stand.step, self.found) and before.folder.exists()
+
+    def _save_model(self, step: int, result: Evaluation | None) -> None:
         self.tell("phase", phase="saving")
         notes: dict[str, Any] = {
             "locale": self.locale.code,
@@ -150,76 +236,9 @@ class Session:
             "preset": self.recipe.preset,
             "step": step,
         }
-        for name, evaluation in (("untrained", self.baseline), ("test", result)):
-            if evaluation is not None:
-                notes[name] = {"wer": evaluation.rates.wer, "cer": evaluation.rates.cer}
+        if self.found.untrained is not None:
+            notes["untrained"] = self.found.untrained
+        if result is not None:
+            notes["test"] = {"wer": result.rates.wer, "cer": result.rates.cer, "loss": result.loss}
         self.checkpoint.save(self.places.model, notes)
         self.tell("model_saved", step=step)
-
-
-class _Telling(TrainerCallback):
-    """Turns what the Trainer says into events, and stops it."""
-
-    def __init__(self, session: Session, trainer: CTCTrainer) -> None:
-        self._session, self._trainer = session, trainer
-        self._since, self._heard = time.monotonic(), 0.0
-
-    def on_substep_end(self, *args: Any, **kwargs: Any) -> None:
-        """Between two batches that are accumulated."""
-        self._session.stop.check()
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """After each step of the optimizer."""
-        self._session.steps = state.global_step
-        self._session.stop.check()
-
-    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """The Trainer's own log line; the last one, a summary, has no loss."""
-        logs: dict[str, Any] = kwargs["logs"]
-        if "loss" not in logs:
-            return
-        now, heard = time.monotonic(), self._trainer.audio_seconds
-        speed = (heard - self._heard) / max(1e-6, now - self._since)
-        self._since, self._heard = now, heard
-        self._session.tell(
-            "log",
-            step=state.global_step,
-            loss=logs["loss"],
-            learning_rate=logs.get("learning_rate"),
-            gradient_norm=logs.get("grad_norm"),
-            audio_seconds_per_second=round(speed, 1),
-        )
-        if not math.isfinite(logs["loss"]):
-            raise UserError(
-                "The training went astray: the loss is no longer a number.",
-                "Try a lower learning rate, or fp32 as the precision, under Advanced.",
-            )
-
-
-def _arguments(recipe: Recipe, device: Device, folder: Path) -> TrainingArguments:
-    schedules = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
-    return TrainingArguments(
-        output_dir=str(folder),
-        max_steps=recipe.max_steps,
-        learning_rate=recipe.learning_rate,
-        warmup_steps=recipe.warmup_steps,
-        lr_scheduler_type=schedules[recipe.schedule],
-        gradient_accumulation_steps=recipe.gradient_accumulation,
-        activation_checkpointing=recipe.gradient_checkpointing,
-        fp16=device.precision == "fp16",
-        use_cpu=device.name == "cpu",
-        eval_strategy="steps",
-        eval_steps=recipe.eval_steps,
-        eval_on_start=True,
-        # A run of a few steps shall have a curve too.
-        logging_steps=max(1, min(recipe.logging_steps, recipe.max_steps // FEWEST_POINTS)),
-        logging_nan_inf_filter=False,  # its default hides NaN from the plot
-        save_strategy="no",  # the best model is saved by the session, whole
-        seed=recipe.seed,
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_num_workers=0,
-        adam_beta2=recipe.adam_beta2,
-        ddp_timeout=SECONDS_TO_WAIT,
-    )

@@ -48,6 +48,18 @@ class StopSignal:
         finally:
             self._anywhere = False
 
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """Inside, also within `anywhere()`, a request waits until this is over: nothing is left half written."""
+        before, self._anywhere = self._anywhere, False
+        try:
+            yield
+        finally:
+            self._anywhere = before
+        if before and self.requested:
+            self._anywhere = False
+            raise StopRequested
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         if self._anywhere:

@@ -109,11 +109,15 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
     def stop(signer: Token | None, *sent: Any) -> list[Any]:
         return runs.stop(Visit(*sent), signer)
 
+    def resume(*sent: Any) -> list[Any]:
+        return runs.resume(Visit(*sent))
+
     panel, fields = tab.panel, tab.left.fields
     demo.load(toasted(arrive), tab.visit, [tab.secret, *tab.shown], **AT_ONCE)
     panel.timer.tick(poll, tab.visit, tab.shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
     panel.stop.click(toasted(signed(runs.settings, stop)), tab.visit, tab.shown, **AT_ONCE)
+    panel.resume.click(toasted(resume), tab.visit, tab.shown, **AT_ONCE)
     started = panel.start.click(
         toasted(signed(runs.settings, start)),
         [*tab.visit, *fields.components, tab.left.share],

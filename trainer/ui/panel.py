@@ -22,6 +22,7 @@ class Panel:
     table: gr.HTML
     notes: gr.HTML
     stop: gr.Button
+    resume: gr.Button
     talk: gr.Button
     download: gr.Button
     again: gr.Button
@@ -57,6 +58,7 @@ def build_panel(
         download = gr.Button("Download", size="md", interactive=False, min_width=100)
         again = gr.Button("Fine-tune again", size="md", interactive=False, min_width=120)
         stop = gr.Button("Stop and keep what it learnt", size="md", interactive=False, min_width=210, elem_id="stop")
+        resume = gr.Button("Resume", size="md", visible=False, min_width=100, elem_id="resume")
     actions_note = fragment(first["actions_note"])
     with gr.Row(elem_id="plots"):
         rates = fragment(first["rates"], elem_id="rates", min_width=290)
@@ -68,7 +70,7 @@ def build_panel(
     earlier = gr.Dropdown([], label="Earlier runs", info=NO_EARLIER, interactive=False, elem_id="earlier")
     timer = gr.Timer(seconds, active=False)
     panel = Panel(
-        status, rates, losses, sounds, table, notes, stop, talk, download, again, actions_note, start, start_note,
-        sharing.share, sharing.share_name, sharing.share_note, earlier, timer,
+        status, rates, losses, sounds, table, notes, stop, resume, talk, download, again, actions_note, start,
+        start_note, sharing.share, sharing.share_name, sharing.share_note, earlier, timer,
     )  # fmt: skip
     return panel, sharing

@@ -21,6 +21,7 @@ from trainer.renting.ledger import rented_of
 from trainer.renting.renting import rent, stop_rented
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
+from trainer.runs.resuming import resume_run
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.runs.starting import start_run
 from trainer.runs.view import RunView
@@ -139,6 +140,14 @@ class RunHandlers:
             run.ask_to_stop()
             threading.Thread(target=_insist, args=(run,), name=f"stop-{run.id}", daemon=True).start()
         return self._answer(visit)
+
+    def resume(self, visit: Visit) -> list[Any]:
+        """Resume was pressed, by whoever may see the run: its owner."""
+        run = self.find(visit)
+        if run is None:
+            raise UserError("That run is not there any more.", "Choose another one.")
+        resume_run(self.settings, run)
+        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
 
     def share(self, visit: Visit, signer: Token | None, name: str, visibility: str, licence: str) -> list[Any]:
         """Share was pressed. It goes on in a thread, and the ticks say how far it is."""

@@ -83,7 +83,8 @@ def parts(shown: Shown) -> dict[str, Part]:
     checks = len(view.evaluations)
     files = clip_files(run) if run else []
     wait = round(shown.wait / 60) if shown.wait else None
-    moving = (view.state, view.phase, view.done, view.total, view.place, view.step, checks, view.best_step, wait)
+    far = (view.done, view.total, view.place, view.step, checks, view.best_step, view.saved_step, wait)
+    moving = (view.state, view.phase, *far)
     model = shown.has_model
     return {
         "status": ((run_id, *moving), lambda: status_line(view, locale, shown.wait) if run else NOTHING_YET),
@@ -98,7 +99,12 @@ def parts(shown: Shown) -> dict[str, Part]:
         "sounds": ((run_id, len(files)), lambda: sounds("clip", [_read(file) for file in files])),
         "table": ((run_id, checks, len(files)), lambda: _table(shown, bool(files))),
         "notes": ((run_id, len(view.notes), view.data is None), lambda: notes(view) if run else ""),
-        "stop": (_stoppable(shown), lambda: gr.update(interactive=_stoppable(shown))),
+        # Resume stands where Stop stood.
+        "stop": (
+            (_stoppable(shown), view.resumable),
+            lambda: gr.update(interactive=_stoppable(shown), visible=not view.resumable),
+        ),
+        "resume": (view.resumable, lambda: gr.update(visible=view.resumable)),
         "talk": (model, lambda: gr.update(interactive=model)),
         "download": (model, lambda: gr.update(interactive=model)),
         "again": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),

@@ -89,6 +89,8 @@ def state_words(view: RunView) -> str:
         return PHASES[view.phase]
     if view.state == "waiting" and view.place == 0:
         return PHASES["starting"]
+    if view.state == "stopping" and view.saved_step == view.step > 0:
+        return f"Stopping… saved at step {view.step}"
     return STATES[view.state]
 
 
@@ -107,14 +109,18 @@ def result_sentence(view: RunView, locale: Locale) -> str:
     """What came of a run that is over, in one to three honest sentences."""
     if view.state in ("failed", "interrupted"):
         kept = " What it had learnt by its last check is kept." if view.best_step else ""
-        return f"{view.what} {view.todo}".strip() + kept
+        return f"{view.what} {view.todo}".strip() + kept + _from_where(view)
     took = duration(view.elapsed(time.time()))
     if view.state == "stopped":
         if view.best_step is None:
             return view.what or "Stopped before anything was learnt."
         done = f"Stopped after {view.step} of {view.max_steps} steps. " if view.max_steps else "Stopped. "
-        return done + _change(view, locale, took)
+        return done + _change(view, locale, took) + _from_where(view)
     return _change(view, locale, took)
+
+
+def _from_where(view: RunView) -> str:
+    return f" Resume goes on from step {view.saved_step}." if view.resumable and view.saved_step else ""
 
 
 def _change(view: RunView, locale: Locale, took: str) -> str:
@@ -122,6 +128,11 @@ def _change(view: RunView, locale: Locale, took: str) -> str:
     before, after = view.baseline, view.best
     if after is None:
         return f"It took {took}, and was not checked before it ended."
+    if after.blank:
+        return (
+            f"It writes nothing yet, in {took}: every clip came out empty. That is how they all begin: give it more "
+            "steps, or a higher learning rate."
+        )
     errors, end = errors_of(locale), percent(headline_of(after, locale))
     if before is None or before is after:
         return f"{errors} stayed at {end} in {took}. Nothing was better than the untrained model."

@@ -1,0 +1,76 @@
+"""Resume on the page: offered where it makes sense, and only to the owner."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.run_folder import write_run
+from trainer.errors import UserError
+from trainer.runs import resuming
+from trainer.runs.events import EventReader
+from trainer.runs.run import Run, create_run, new_run_folder
+from trainer.runs.view import Evaluation, RunView
+from trainer.settings import Settings
+from trainer.speech.locales import LOCALES
+from trainer.training.recipe import Recipe
+from trainer.ui.run_handlers import RunHandlers, Visit
+from trainer.ui.visitors import owner_of
+from trainer.ui.watching import Watch
+from trainer.ui.wording import result_sentence, state_words
+
+MINE, THEIRS = "m" * 40, "t" * 40
+EN = LOCALES["en-US"]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """The runs whose trainers would have been started."""
+    runs: list[Run] = []
+    monkeypatch.setattr(resuming, "start_trainer", lambda run, resume: runs.append(run))
+    return runs
+
+
+def test_only_the_owner_resumes(tmp_path: Path, started: list[Run]) -> None:
+    settings = Settings(data_dir=tmp_path, on_space=True)
+    stopped = write_run(tmp_path, end="stopped")
+    run = create_run(new_run_folder(settings.runs_dir, "en-US"), Recipe(), owner_of(MINE, settings))
+    stopped.events.rename(run.events)
+    handlers = RunHandlers(settings)
+    for secret in (THEIRS, "", None):
+        with pytest.raises(UserError, match="not there"):
+            handlers.resume(Visit(secret, Watch(run.id), "quick", False))
+    assert started == [] and EventReader(run.events).read_new()[-1]["event"] == "stopped"
+    answer = handlers.resume(Visit(MINE, Watch(run.id), "quick", False))
+    assert started == [run] and answer[0].active == run.id
+    with pytest.raises(UserError, match="still going on"):  # a double click
+        handlers.resume(Visit(MINE, Watch(run.id), "quick", False))
+    assert started == [run]
+
+
+def test_a_finished_run_is_not_resumed(tmp_path: Path, started: list[Run]) -> None:
+    run = write_run(tmp_path)
+    with pytest.raises(UserError, match="finished"):
+        RunHandlers(Settings(data_dir=tmp_path)).resume(Visit("", Watch(run.id), "quick", False))
+    assert started == []
+
+
+def _view(**values: object) -> RunView:
+    checks = [Evaluation(0, 9.0, 1.0, 1.0), Evaluation(50, 3.0, 0.5, 0.25)]
+    view = RunView(step=60, max_steps=100, started=1.0, ended=61.0, best_step=50, evaluations=checks, saved_step=60)
+    return dataclasses.replace(view, **values)  # type: ignore[arg-type]
+
+
+def test_what_is_saved_is_said() -> None:
+    assert state_words(_view(state="stopping")) == "Stopping… saved at step 60"
+    assert "saved at" not in state_words(_view(state="stopping", saved_step=40))
+    assert result_sentence(_view(state="stopped"), EN).endswith("Resume goes on from step 60.")
+    failed = _view(state="failed", what="The disk is full.", todo="Make some room.")
+    assert result_sentence(failed, EN).endswith("is kept. Resume goes on from step 60.")
+    assert "Resume" not in result_sentence(dataclasses.replace(failed, hopeless=True), EN)
+
+
+def test_a_model_that_writes_nothing_is_a_hint() -> None:
+    silent = [Evaluation(0, 9.0, 1.0, 1.0, True), Evaluation(50, 3.0, 1.0, 1.0, True)]
+    sentence = result_sentence(_view(state="finished", evaluations=silent), EN)
+    assert "writes nothing yet" in sentence and "more steps" in sentence
