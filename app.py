@@ -2,6 +2,7 @@
 
 import logging
 
+from trainer.runs.waking import wake
 from trainer.settings import Settings
 from trainer.ui.page import build
 from trainer.ui.theme import SCRIPT, STYLE, theme
@@ -13,6 +14,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = Settings.from_env()
     own_upload_folder()
+    wake(settings)
     build(settings).launch(
         theme=theme(),
         css_paths=STYLE,

@@ -79,14 +79,31 @@ def test_two_processes_draw_the_curve_of_one(home: Path) -> None:
     assert (home / "two" / "model" / "model.safetensors").is_file()
 
 
-def test_a_stop_ends_both_and_keeps_the_model(home: Path) -> None:
+def test_a_stop_ends_both_and_both_go_on(home: Path) -> None:
+    train_and_stop(home, command(home, "stopped", 100_000, 2), after=0)
+    told = events(home, "stopped")
+    assert told[-1]["event"] == "stopped" and "stopping" in [event["event"] for event in told]
+    assert (home / "stopped" / "model" / "model.safetensors").is_file()
+    (home / "stopped" / "stop").unlink()
+    made = max(event["step"] for event in told if event["event"] == "log")
+    train_and_stop(
+        home, trainer_command(["finetune", "--run", str(home / "stopped"), "--resume", "--quiet"], 2), after=len(told)
+    )
+    more = events(home, "stopped")[len(told) :]
+    assert next(event["step"] for event in more if event["event"] == "resumed") >= made
+    steps = [event["step"] for event in more if event["event"] == "log"]
+    assert steps[0] > made and steps == sorted(set(steps)) and more[-1]["event"] == "stopped"
+
+
+def train_and_stop(home: Path, started: list[str], after: int) -> None:
+    """Start it, wait for a point of the curve behind the first `after` events, stop it by the file."""
     process = subprocess.Popen(
-        command(home, "stopped", 100_000, 2), cwd=ROOT, env=environment(home),
+        started, cwd=ROOT, env=environment(home),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
-        while not losses(events(home, "stopped")):
+        while not losses(events(home, "stopped")[after:]):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.2)
         (home / "stopped" / "stop").touch()
@@ -95,6 +112,3 @@ def test_a_stop_ends_both_and_keeps_the_model(home: Path) -> None:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    told = events(home, "stopped")
-    assert told[-1]["event"] == "stopped" and "stopping" in [event["event"] for event in told]
-    assert (home / "stopped" / "model" / "model.safetensors").is_file()

@@ -29,7 +29,7 @@ def help_train(
     stop = StopSignal(run.stop_file if run else None)
     stop.install()
     try:
-        if run and not _turn_has_come(run, stop):
+        if run and not _turn_has_come(run, stop, resume):
             return 0
         with stop.anywhere():
             from trainer.training.finetune import Places, finetune
@@ -46,15 +46,17 @@ def help_train(
     return 0
 
 
-def _turn_has_come(run: Run, stop: StopSignal) -> bool:
+def _turn_has_come(run: Run, stop: StopSignal, resume: bool) -> bool:
     """Wait, without torch in memory, until the first process has its turn; False where the run ended before."""
-    reader, events = EventReader(run.events), []
+    reader = EventReader(run.events)
+    # A run that is resumed has ended before.
+    events = [event for event in reader.read_new() if not (resume and event["event"] in ENDS)]
     while True:
         stop.check()
-        events += reader.read_new()
         last = next((event for event in reversed(events) if event["event"] in ("started", *ENDS)), None)
         if last and last["event"] == "started" and alive(last["pid"], last["pid_started"]):
             return True
         if last and last["event"] in ENDS:
             return False
         time.sleep(POLL_SECONDS)
+        events += reader.read_new()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("voicetune.renting")
 
 _SECONDS_BETWEEN_TRIES = (1.0, 5.0, 15.0, 30.0, 60.0)
-_OF_ITS_MACHINE = ("queued", "place")  # the line on the rented machine is nobody's
+_OF_ITS_MACHINE = ("queued", "place", "checkpoint")  # its line, and what only its disk holds
 _RAN_OUT = {
     "what": "The rented machine ended before the training did: its time limit may have run out.",
     "todo": "Choose a longer limit, or fewer steps.",

@@ -146,6 +146,11 @@ class RunHandlers:
         run = self.find(visit)
         if run is None:
             raise UserError("That run is not there any more.", "Choose another one.")
+        if rented_of(run):
+            raise UserError(
+                "This training ran on a rented machine, and nothing to go on from is here.",
+                "Press “Fine-tune again”, and start it anew.",
+            )
         resume_run(self.settings, run)
         return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
 
