@@ -14,7 +14,7 @@ from tests.app.conftest import Visit, shoot
 from tests.app.serving import App
 from tests.app.sight import faults_of_sight
 from trainer.runs.events import EventReader
-from trainer.runs.processes import alive
+from trainer.runs.identity import alive
 from trainer.runs.run import list_runs
 
 # Loading torch and the first check take 10 s on an idle machine, and much longer on one that does other things too.

@@ -10,8 +10,10 @@ from pathlib import Path
 from trainer.commands.progress import ProgressBars
 from trainer.errors import UserError
 from trainer.runs.events import Event, EventLog
-from trainer.runs.processes import own_identity
+from trainer.runs.identity import own_identity
+from trainer.runs.reasons import end_fields
 from trainer.runs.run import Run, create_run, new_run_folder
+from trainer.runs.timekeeping import at_most
 from trainer.runs.turns import turn
 from trainer.runs.view import failure
 from trainer.settings import Settings
@@ -86,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _train(run_, recipe, settings, tell, stop)
     except StopRequested:
-        tell("stopped")
+        tell("stopped", **end_fields(run_, settings))
         return 130
     except UserError as error:
         tell("failed", **failure(error))
@@ -111,14 +113,17 @@ def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
 
 def _train(run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal) -> int:
     tell("queued", **own_identity())
-    with turn(settings.turns_dir, lambda place: tell("place", place=place), stop.check):
+    with (
+        turn(settings.turns_dir, run_, lambda place: tell("place", place=place), stop.check),
+        at_most(settings.limits.minutes_a_run, run_),
+    ):
         tell("started", max_steps=recipe.max_steps, **own_identity())
         with stop.anywhere():
             # Imported only when it is one's turn: those who wait should not fill the memory with torch.
             from trainer.training.finetune import Places, finetune
         places = Places(run_.model, run_.checkpoints, run_.folder / "clips")
         outcome = finetune(recipe, settings, places, tell, stop)
-        tell(outcome)
+        tell(outcome, **(end_fields(run_, settings) if outcome == "stopped" else {}))
     return 0 if outcome == "finished" else 130
 
 

@@ -1,12 +1,14 @@
 """Watching runs: each run is read once, however many browsers watch it."""
 
+import contextlib
 import dataclasses
 import threading
 import time
 from pathlib import Path
 
 from trainer.runs.events import EventReader
-from trainer.runs.processes import alive
+from trainer.runs.identity import alive
+from trainer.runs.processes import started_as
 from trainer.runs.run import Run
 from trainer.runs.view import RunView, fold
 
@@ -22,8 +24,9 @@ class Follower:
         self._reader = EventReader(run.events)
         self._view = RunView()
         self._lock = threading.Lock()
-        self._looked = 0.0
-        self._since = time.time()
+        self._looked, self._since = 0.0, time.time()
+        with contextlib.suppress(OSError):
+            self._since = (run.folder / "config.json").stat().st_mtime
 
     def view(self) -> RunView:
         """The view now. The copy's lists are shared and only ever grow."""
@@ -41,17 +44,21 @@ class Follower:
         if now - self._looked < SECONDS_BETWEEN_LOOKS:
             return
         self._looked = now
-        if self._view.pid is None:
-            dead = time.time() - self._since > SECONDS_TO_APPEAR
-        else:
-            dead = not alive(self._view.pid, self._view.pid_started)
-        if not dead:
+        if self._lives():
             return
         fold(self._view, self._reader.read_new())  # it may have written its end in between
         if not self._view.over:
             self._view.state, self._view.ended = "interrupted", self._view.last_event
             self._view.what = "The training was cut off: its program ended without a word."
             self._view.todo = "The computer may have run out of memory, or been switched off. Start it again."
+
+    def _lives(self) -> bool:
+        if self._view.pid is not None and alive(self._view.pid, self._view.pid_started):
+            return True
+        started = started_as(self._run)
+        if started is not None:
+            return alive(started["pid"], started["pid_started"])
+        return self._view.pid is None and time.time() - self._since < SECONDS_TO_APPEAR
 
 
 _followers: dict[Path, Follower] = {}

@@ -1,6 +1,7 @@
 """The trainer's process: started apart from the app, known by pid and start time, stopped in three steps."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -11,32 +12,18 @@ from pathlib import Path
 import psutil
 
 from trainer.runs.events import ENDS, EventLog, EventReader
+from trainer.runs.identity import Identity, alive, identity_in, identity_of
 from trainer.runs.run import Run
 
 PROJECT = Path(__file__).resolve().parents[2]
+TRAINER = (sys.executable, "-m", "trainer", "finetune")
 
 # Secrets of the host that a trainer has no use for. Model code never sees them.
 _SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OAUTH_CLIENT_SECRET")
 
 SECONDS_TO_END_ITSELF = 8.0  # after the stop file; a trainer that is in a download may need the signal
 SECONDS_AFTER_SIGNAL = 8.0  # time to save after SIGTERM
-
-
-def own_identity() -> dict[str, float]:
-    """This process as events name it. A pid alone is soon used again by another program."""
-    process = psutil.Process()
-    return {"pid": process.pid, "pid_started": process.create_time()}
-
-
-def alive(pid: int | None, started: float | None) -> bool:
-    """Whether that very process still runs."""
-    if pid is None or started is None:
-        return False
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+NICENESS = 5  # pages and transcriptions, which take little, are served before the training goes on
 
 
 def start_trainer(run: Run) -> subprocess.Popen[bytes]:
@@ -49,7 +36,7 @@ def start_trainer(run: Run) -> subprocess.Popen[bytes]:
     env |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "PYTHONUNBUFFERED": "1"}
     with run.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "trainer", "finetune", "--run", str(run.folder), "--quiet"],
+            [*TRAINER, "--run", str(run.folder), "--quiet"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -57,24 +44,29 @@ def start_trainer(run: Run) -> subprocess.Popen[bytes]:
             env=env,
             start_new_session=True,
         )
+    with contextlib.suppress(psutil.Error, OSError):  # it failed at once, or the system has no such thing
+        started = psutil.Process(process.pid)
+        run.process.write_text(json.dumps(identity_of(started)), encoding="utf-8")
+        if os.name == "posix":
+            started.nice(NICENESS)
     # Reaped when it ends, so that it does not stay behind as a zombie of the app.
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
     return process
 
 
-def stop_trainer(run: Run) -> None:
+def stop_trainer(run: Run, seconds_alone: float | None = None, seconds_after_signal: float | None = None) -> None:
     """Ask, then insist, then kill; returns when the process is gone and the run has an end."""
     run.ask_to_stop()
     for wait, act in (
-        (SECONDS_TO_END_ITSELF, psutil.Process.terminate),
-        (SECONDS_AFTER_SIGNAL, psutil.Process.kill),
+        (SECONDS_TO_END_ITSELF if seconds_alone is None else seconds_alone, psutil.Process.terminate),
+        (SECONDS_AFTER_SIGNAL if seconds_after_signal is None else seconds_after_signal, psutil.Process.kill),
     ):
-        process = _process_of(run)
+        process = process_of(run)
         if process is None or _gone(process, wait):
             break
         with contextlib.suppress(psutil.NoSuchProcess):  # it left between the look and the signal
             act(process)
-    process = _process_of(run)
+    process = process_of(run)
     if process is not None:
         _gone(process, 5.0)
     if not has_ended(run):
@@ -88,13 +80,21 @@ def has_ended(run: Run) -> bool:
     return any(event["event"] in ENDS for event in EventReader(run.events).read_new())
 
 
-def _process_of(run: Run) -> psutil.Process | None:
-    named = [event for event in EventReader(run.events).read_new() if "pid" in event]
-    if not named or not alive(named[-1]["pid"], named[-1]["pid_started"]):
-        return None
+def process_of(run: Run) -> psutil.Process | None:
+    """The trainer's process; None where it is gone."""
+    named = [identity_in(event) for event in EventReader(run.events).read_new() if "pid" in event]
+    for identity in (started_as(run), named[-1] if named else None):
+        if identity and alive(identity["pid"], identity["pid_started"]):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                return psutil.Process(int(identity["pid"]))
+    return None
+
+
+def started_as(run: Run) -> Identity | None:
+    """The process that an app started for this run, which may not have written an event yet."""
     try:
-        return psutil.Process(named[-1]["pid"])
-    except psutil.NoSuchProcess:
+        return identity_in(json.loads(run.process.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return None
 
 

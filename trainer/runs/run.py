@@ -1,5 +1,6 @@
 """A run's folder: where its parts lie, how one is made, found and listed."""
 
+import contextlib
 import json
 import re
 import secrets
@@ -52,6 +53,24 @@ class Run:
         return self.folder / "stop"
 
     @property
+    def keeper(self) -> Path:
+        """Names the app that looks after the trainer: see `runs.keeping`."""
+        return self.folder / "keeper.json"
+
+    @property
+    def process(self) -> Path:
+        """Names the trainer's process from its start, before it has written an event."""
+        return self.folder / "process.json"
+
+    @property
+    def stop_reason(self) -> str:
+        """What `ask_to_stop` was given; "" also where nobody asked."""
+        try:
+            return self.stop_file.read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+    @property
     def has_model(self) -> bool:
         """Whether there is something to transcribe with."""
         return (self.model / "config.json").is_file()
@@ -71,9 +90,10 @@ class Run:
             raise UserError("This folder does not hold a run.", "Choose a folder that a fine-tune made.")
         return Recipe.from_dict(recipe)
 
-    def ask_to_stop(self) -> None:
-        """Leave the note that the trainer looks for; it ends within seconds."""
-        self.stop_file.touch()
+    def ask_to_stop(self, reason: str = "") -> None:
+        """Leave the note that the trainer looks for; it ends within seconds. The first reason given stands."""
+        with contextlib.suppress(FileExistsError), self.stop_file.open("x", encoding="utf-8") as note:
+            note.write(reason)
 
 
 def create_run(folder: Path, recipe: Recipe, owner: str = LOCAL_OWNER) -> Run:

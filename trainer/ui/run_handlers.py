@@ -131,7 +131,7 @@ class RunHandlers:
 
     def _active(self, owner: str) -> Run | None:
         """The owner's run that is going on; it can only be among the newest."""
-        newest = list_runs(self.settings.runs_dir, owner)[: self.settings.max_waiting_runs + 1]
+        newest = list_runs(self.settings.runs_dir, owner)[: self.settings.limits.waiting_runs + 1]
         return next((run for run in newest if not view_of(run).over), None)
 
     def _earlier(self, owner: str) -> list[tuple[str, str]]:
