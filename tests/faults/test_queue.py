@@ -1,4 +1,4 @@
-"""The line: whoever presses Start when, from however many apps, one run trains at a time, in the order of the presses."""
+"""The line: whoever presses Start, from however many apps, one run trains at a time, in the order of the presses."""
 
 import os
 from collections.abc import Iterator
