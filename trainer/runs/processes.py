@@ -71,7 +71,9 @@ def stop_trainer(run: Run, seconds_alone: float | None = None, seconds_after_sig
         _gone(process, 5.0)
     if not has_ended(run):
         log = EventLog(run.events)
-        log.append("stopped", what="Stopped before it could save.", todo="")
+        log.append(
+            "stopped", what="It did not end by itself, so what it had learnt since its last check is lost.", todo=""
+        )
         log.close()
 
 

@@ -1,13 +1,14 @@
 """What may be started and kept: checked at the door, where nobody else can take the last place meanwhile."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.errors import UserError
 from trainer.runs.deleting import drop_checkpoints, size_of, size_of_folder
 from trainer.runs.following import view_of
 from trainer.runs.run import Run, list_runs
-from trainer.runs.turns import line
+from trainer.runs.turns import Ticket, line
 from trainer.settings import Settings
 
 LEAST_FREE_BYTES = 2**30  # of the disk itself: a checkpoint of a base-size model with its optimizer
@@ -37,8 +38,14 @@ def room_of(runs: list[Run], most: int = 0) -> Room:
 
 def check_limits(settings: Settings, owner: str) -> None:
     """Raises UserError, with what to do, where this owner cannot start another run now. Hold the door."""
+    check_line(settings, owner, line(settings.turns_dir))
+    check_kept(settings, owner)
+    make_room(settings)
+
+
+def check_line(settings: Settings, owner: str, tickets: Sequence[Ticket]) -> None:
+    """Raises UserError where the line, or this owner's part of it, is as long as it may be."""
     limits = settings.limits
-    tickets = line(settings.turns_dir)
     if len(tickets) > limits.waiting_runs:
         raise UserError(
             f"{len(tickets) - 1} trainings are waiting in line already, the most that may.",
@@ -48,8 +55,6 @@ def check_limits(settings: Settings, owner: str) -> None:
     if theirs >= limits.runs_of_visitor:
         under_way = "one training" if theirs == 1 else f"{theirs} trainings"
         raise UserError(f"You have {under_way} under way already, the most you may.", "Stop one, or wait for its end.")
-    check_kept(settings, owner)
-    make_room(settings)
 
 
 def check_kept(settings: Settings, owner: str) -> None:

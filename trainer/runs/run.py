@@ -1,6 +1,7 @@
 """A run's folder: where its parts lie, how one is made, found and listed."""
 
 import contextlib
+import functools
 import json
 import re
 import secrets
@@ -77,11 +78,11 @@ class Run:
 
     def config(self) -> dict[str, Any]:
         """What was frozen at the start: recipe, owner, creation time. {} where it cannot be read."""
+        file = self.folder / "config.json"
         try:
-            config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            return _read_config(file, file.stat().st_mtime_ns)
         except (OSError, ValueError):
             return {}
-        return config if isinstance(config, dict) else {}
 
     def recipe(self) -> Recipe:
         """The frozen recipe. Raises UserError where the folder holds none."""
@@ -94,6 +95,13 @@ class Run:
         """Leave the note that the trainer looks for; it ends within seconds. The first reason given stands."""
         with contextlib.suppress(FileExistsError), self.stop_file.open("x", encoding="utf-8") as note:
             note.write(reason)
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_config(file: Path, changed: int) -> dict[str, Any]:
+    """Every poll of every page asks whose a run is. Not to be changed by callers."""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    return config if isinstance(config, dict) else {}
 
 
 def create_run(folder: Path, recipe: Recipe, owner: str = LOCAL_OWNER) -> Run:

@@ -30,7 +30,7 @@ QUEUED: dict[str, Any] = {
 _CLICK_DOWNLOAD = "() => document.querySelector('#download-file')?.click()"
 # On a phone the panel lies below the form; once a training has begun, there is nothing to do above.
 _TO_THE_PANEL = """() => setTimeout(() => {
-  if (innerWidth <= 640 && document.querySelector('#start')?.disabled)
+  if (innerWidth <= 640 && document.querySelector('#status .bar'))
     document.querySelector('#right-side')?.scrollIntoView({behavior: 'smooth'});
 }, 300)"""
 _TO_THE_FORM = """() => {
@@ -75,6 +75,7 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
     _wire_data(demo, form, tab)
     _wire_presets(demo, form, runs, tab)
     _wire_results(form, runs, tab)
+    _wire_deleting(runs, tab)
     return tab
 
 
@@ -157,3 +158,21 @@ def _wire_results(form: FormHandlers, runs: RunHandlers, tab: FineTuneTab) -> No
         api_visibility="private",
     )
     zipped.success(None, js=_CLICK_DOWNLOAD)
+
+
+def _wire_deleting(runs: RunHandlers, tab: FineTuneTab) -> None:
+    """A question, and what becomes of it. It closes when another run is chosen, so that it is not about that one."""
+
+    def delete(*sent: Any) -> list[Any]:
+        return [gr.update(visible=False), *runs.delete(Visit(*sent))]
+
+    def ask() -> dict[str, Any]:
+        return gr.update(visible=True)  # type: ignore[no-any-return]
+
+    def close() -> dict[str, Any]:
+        return gr.update(visible=False)  # type: ignore[no-any-return]
+
+    keeping = tab.panel.housekeeping
+    keeping.delete.click(ask, None, keeping.question, **AT_ONCE)
+    gr.on([keeping.keep.click, tab.panel.earlier.input], close, None, keeping.question, **AT_ONCE)
+    keeping.confirm.click(toasted(delete), tab.visit, [keeping.question, *tab.shown], **AT_ONCE)

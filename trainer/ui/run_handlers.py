@@ -1,34 +1,38 @@
 """What the Fine-tune tab shows of a visitor's runs: plain functions from what the browser sends to what it is sent."""
 
-import functools
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import gradio as gr
 
 from trainer.errors import UserError
+from trainer.runs.deleting import delete_run
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
+from trainer.runs.queue import recent_line, seconds_until_turn
+from trainer.runs.quota import check_line, room_of
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.runs.starting import start_run
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES, Locale
-from trainer.training.estimate import estimate_seconds
 from trainer.training.presets import preset_of
+from trainer.training.recipe import Recipe
 from trainer.ui.faults import explain, note
 from trainer.ui.form import Form, recipe_of
+from trainer.ui.housekeeping import room_line
 from trainer.ui.panel import Panel
-from trainer.ui.visitors import owner_of, valid_or_new
-from trainer.ui.watching import BUSY, Shown, Watch, changes, nothing_yet
+from trainer.ui.visitors import NOBODY, owner_of, valid_or_new
+from trainer.ui.watching import Shown, Watch, changes, nothing_yet
 from trainer.ui.wording import summary
 
 log = logging.getLogger("voicetune.page")
 EARLIER_RUNS = 30  # in the list
-SECONDS_AN_ESTIMATE_STANDS = 5.0  # of the time until a run's turn: it looks at the runs of all visitors
+SECONDS_OF_A_DOUBLE_CLICK = 2.0  # ids count whole seconds
+STRANGER = "This page does not know your browser yet. Load it anew, then press Start again."
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,11 @@ class RunHandlers:
     def start(self, visit: Visit, form: Form) -> list[Any]:
         """Start was pressed. What keeps it from starting is said beside the button."""
         owner = owner_of(visit.secret, self.settings)
+        if owner == NOBODY:
+            return self._nothing(start_note=note(STRANGER))
         try:
-            if self._active(owner):
-                raise UserError(BUSY, "")
-            run = start_run(self.settings, recipe_of(form, self.settings), owner)
+            recipe = recipe_of(form, self.settings)
+            run = self._pressed_twice(owner, recipe) or start_run(self.settings, recipe, owner)
         except Exception as error:
             return self._nothing(start_note=note(explain(error)))
         return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
@@ -95,6 +100,16 @@ class RunHandlers:
             run.ask_to_stop()
             threading.Thread(target=_insist, args=(run,), name=f"stop-{run.id}", daemon=True).start()
         return self._answer(visit)
+
+    def delete(self, visit: Visit) -> list[Any]:
+        """The question whether to delete the run was answered with yes; the newest one left is shown instead."""
+        run = self.find(visit)
+        if run is None:
+            raise UserError("That run is not there any more.", "Choose another one.")
+        delete_run(run)
+        left = next(iter(list_runs(self.settings.runs_dir, owner_of(visit.secret, self.settings))), None)
+        watch = Watch(left.id if left else None, visit.watch.active)
+        return self._answer(Visit(visit.secret, watch, visit.preset, visit.hub))
 
     def find(self, visit: Visit) -> Run | None:
         """The run that this page looks at, where it is this visitor's."""
@@ -121,13 +136,40 @@ class RunHandlers:
             active = self._active(owner)
         run = self.find(visit)
         if run is None:
-            return nothing_yet(LOCALES["en-US"], visit.hub_missing), active.id if active else None
+            shown = nothing_yet(LOCALES["en-US"], visit.hub_missing)
+            return replace(shown, full=self._full(owner)), active.id if active else None
         view = view_of(run)
-        clock = int(time.monotonic() / SECONDS_AN_ESTIMATE_STANDS)
-        wait = _seconds_until(self.settings, run, clock) if view.state == "waiting" and view.place else None
-        busy = active is not None or not view.over
-        shown = Shown(run, view, _locale_of(run), busy, visit.hub_missing, wait, lambda: self._earlier(owner))
+        shown = Shown(
+            run,
+            view,
+            _locale_of(run),
+            busy=active is not None or not view.over,
+            full=self._full(owner),
+            hub_missing=visit.hub_missing,
+            wait=seconds_until_turn(self.settings, run) if view.state == "waiting" and view.place else None,
+            earlier=lambda: self._earlier(owner),
+            room=lambda: self._room(owner),
+        )
         return shown, active.id if active else None
+
+    def _full(self, owner: str) -> str:
+        """Why this owner cannot have another run in line; "" where they can."""
+        try:
+            check_line(self.settings, owner, recent_line(self.settings.turns_dir))
+        except UserError as error:
+            return str(error)
+        return ""
+
+    def _pressed_twice(self, owner: str, recipe: Recipe) -> Run | None:
+        """The run of a double click's first press."""
+        newest = next(iter(list_runs(self.settings.runs_dir, owner)), None)
+        if newest is None or time.time() - _created(newest) > SECONDS_OF_A_DOUBLE_CLICK or newest.recipe() != recipe:
+            return None
+        return None if view_of(newest).over else newest
+
+    def _room(self, owner: str) -> str:
+        runs = list_runs(self.settings.runs_dir, owner)
+        return room_line(room_of(runs, self.settings.limits.disk_bytes), len(runs))
 
     def _active(self, owner: str) -> Run | None:
         """The owner's run that is going on; it can only be among the newest."""
@@ -145,23 +187,8 @@ def _locale_of(run: Run) -> Locale:
 
 
 def _created(run: Run) -> float:
-    """When it was made, from its id, in seconds since the epoch."""
+    """When it was made, from its id, in whole seconds since the epoch."""
     return datetime.strptime(f"{run.id[:15]}+0000", "%Y%m%d-%H%M%S%z").timestamp()
-
-
-@functools.lru_cache(maxsize=64)
-def _seconds_until(settings: Settings, run: Run, clock: int) -> float:
-    """Seconds until this run's turn: what is left of all that came before it, whosever they are.
-
-    `clock` counts the times that it may be worked out anew.
-    """
-    total = 0.0
-    for other in list_runs(settings.runs_dir):
-        view = view_of(other) if other.id < run.id else None
-        if view and not view.over:
-            left = view.remaining(time.time())
-            total += estimate_seconds(other.recipe(), settings) if left is None else left
-    return total
 
 
 def _insist(run: Run) -> None:

@@ -23,7 +23,8 @@ from trainer.ui.status import NOTHING_YET, notes, status_line
 
 LOSS_POINTS = 240  # the plot is some 250 units wide
 EARLIER, NO_EARLIER = "Choose one to look at it again", "None yet"
-BUSY = "You have one under way already. Stop it, or wait until it has finished."
+BUSY = "One is under way. Another one waits in line until that one has ended."
+LEAVE_LINE, STOP = "Leave the line", "Stop and keep what it learnt"
 HUB_MISSING = "This one needs the Hugging Face Hub, which is out of reach. The first two work without."
 _REASONS = {  # by state, and whether there is a model yet
     ("waiting", False): "There is nothing to try until it has trained.",
@@ -54,9 +55,11 @@ class Shown:
     view: RunView
     locale: Locale
     busy: bool = False  # a run of this visitor, perhaps another one, is going on
+    full: str = ""  # why this visitor cannot have another run now
     hub_missing: bool = False  # the chosen preset cannot start
     wait: float | None = None  # seconds until its turn
     earlier: Callable[[], list[tuple[str, str]]] = list  # label and id of each of the visitor's runs, the newest first
+    room: Callable[[], str] = str  # the line on what they take on the disk
 
     @property
     def has_model(self) -> bool:
@@ -94,14 +97,16 @@ def parts(shown: Shown) -> dict[str, Part]:
         "sounds": ((run_id, len(files)), lambda: sounds("clip", [_read(file) for file in files])),
         "table": ((run_id, checks, len(files)), lambda: _table(shown, bool(files))),
         "notes": ((run_id, len(view.notes), view.data is None), lambda: notes(view) if run else ""),
-        "stop": (_stoppable(shown), lambda: gr.update(interactive=_stoppable(shown))),
+        "stop": ((_stoppable(shown), view.state == "waiting"), lambda: _stop(shown)),
         "talk": (model, lambda: gr.update(interactive=model)),
         "download": (model, lambda: gr.update(interactive=model)),
         "again": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
         "actions_note": (actions_note(shown), lambda: note(actions_note(shown), "quiet")),
-        "start": (_startable(shown), lambda: gr.update(interactive=_startable(shown))),
+        "start": ((_startable(shown),), lambda: gr.update(interactive=_startable(shown))),
         "start_note": (start_note(shown), lambda: note(start_note(shown), "quiet")),
         "earlier": ((run_id, view.over, shown.busy, view.state == "waiting"), lambda: _earlier(shown)),
+        "room": ((run_id, view.over, shown.busy), shown.room),
+        "delete": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
         # It rests while nothing goes on, so that an idle page asks for nothing.
         "timer": (shown.busy, lambda: gr.update(active=shown.busy)),
     }
@@ -115,10 +120,10 @@ def changes(watch: Watch, shown: Shown) -> tuple[dict[str, Hashable], dict[str, 
 
 
 def start_note(shown: Shown) -> str:
-    """Why Start cannot be pressed, or nothing."""
-    if shown.busy:
-        return BUSY
-    return HUB_MISSING if shown.hub_missing else ""
+    """Why Start cannot be pressed, or what will happen where it is not the usual thing."""
+    if shown.full or shown.hub_missing:
+        return shown.full or HUB_MISSING
+    return BUSY if shown.busy else ""
 
 
 def actions_note(shown: Shown) -> str:
@@ -144,11 +149,17 @@ def _steps(shown: Shown) -> int:
 
 
 def _startable(shown: Shown) -> bool:
-    return not start_note(shown)
+    return not (shown.full or shown.hub_missing)
 
 
 def _stoppable(shown: Shown) -> bool:
     return shown.run is not None and shown.view.state in ("waiting", "running")
+
+
+def _stop(shown: Shown) -> dict[str, Any]:
+    waits = shown.run is not None and shown.view.state == "waiting"
+    update: dict[str, Any] = gr.update(value=LEAVE_LINE if waits else STOP, interactive=_stoppable(shown))
+    return update
 
 
 def _earlier(shown: Shown) -> dict[str, Any]:
