@@ -1,6 +1,7 @@
 """Opens the door: settings, then the page, then the server. Host and port as Gradio's environment variables say."""
 
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -36,11 +37,11 @@ def main() -> None:
         )
     except SystemExit:
         leave(settings)
-    else:
-        if kept_by_me(settings):
-            print("A training goes on. Start the app again to watch it, or see: python -m trainer runs list")
-    finally:
         shutil.rmtree(uploads, ignore_errors=True)
+        os._exit(0)  # open connections and a recording being written down would hold up a proper end
+    if kept_by_me(settings):
+        print("A training goes on. Start the app again to watch it, or see: python -m trainer runs list")
+    shutil.rmtree(uploads, ignore_errors=True)
 
 
 def _shut_down(number: int, frame: FrameType | None) -> None:
