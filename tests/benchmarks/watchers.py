@@ -47,6 +47,7 @@ class Tally:
     refused: int = 0  # recordings that the full line did not take
     errors: list[str] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)  # bytes of the app, every second
+    busy: float = 0.0  # processor seconds of the app
 
 
 def percentile(times: list[float], share: float) -> float:
@@ -130,9 +131,11 @@ async def measure(app: App, secret: str, options: argparse.Namespace, sounds: li
 
 async def _weigh(app: App, tally: Tally, until: float) -> None:
     process = psutil.Process(app.process.pid)
+    before = sum(process.cpu_times()[:2])
     while time.monotonic() < until:
         tally.memory.append(process.memory_info().rss)
         await asyncio.sleep(1.0)
+    tally.busy = sum(process.cpu_times()[:2]) - before
 
 
 def begin_training(app: App, secret: str, steps: int) -> None:
@@ -166,6 +169,7 @@ def report(tally: Tally) -> dict[str, Any]:
         "polls_p95_ms": round(1000 * percentile(tally.polls, 0.95)),
         "plots": len(tally.plots),
         "plots_p95_ms": round(1000 * percentile(tally.plots, 0.95)),
+        "app_cores": round(tally.busy / len(tally.memory), 2),
         "transcripts": len(tally.words),
         "transcript_median_s": round(statistics.median(tally.words), 1) if tally.words else None,
         "transcript_p95_s": round(percentile(tally.words, 0.95), 1),

@@ -52,6 +52,13 @@ def arrived(handlers: RunHandlers, secret: object = "") -> dict[str, Any]:
     return sent(handlers.arrive(visit(secret=secret))[1:])
 
 
+def test_watchers_share_the_drawings_but_not_the_runs(settings: Settings, handlers: RunHandlers) -> None:
+    one, other = write_run(settings.data_dir), write_run(settings.data_dir, locale="de-DE", steps=120)
+    shown = [sent(handlers.choose(visit(), run.id)) for run in (one, other, one)]
+    assert shown[0]["losses"] is shown[2]["losses"] and shown[0]["table"] is shown[2]["table"]
+    assert shown[0]["losses"] != shown[1]["losses"] and shown[0]["table"] != shown[1]["table"]
+
+
 def test_before_the_first_run_an_example_is_shown(handlers: RunHandlers) -> None:
     first = arrived(handlers)
     assert "Nothing here yet" in first["status"] and ">Example<" in first["rates"]

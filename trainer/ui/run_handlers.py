@@ -1,5 +1,6 @@
 """What the Fine-tune tab shows of a visitor's runs: plain functions from what the browser sends to what it is sent."""
 
+import functools
 import logging
 import threading
 import time
@@ -168,8 +169,7 @@ class RunHandlers:
         return None if view_of(newest).over else newest
 
     def _room(self, owner: str) -> str:
-        runs = list_runs(self.settings.runs_dir, owner)
-        return room_line(room_of(runs, self.settings.limits.disk_bytes), len(runs))
+        return _room_line(self.settings, tuple(list_runs(self.settings.runs_dir, owner)), int(time.monotonic() / 10))
 
     def _active(self, owner: str) -> Run | None:
         """The owner's run that is going on; it can only be among the newest."""
@@ -179,6 +179,12 @@ class RunHandlers:
     def _earlier(self, owner: str) -> list[tuple[str, str]]:
         runs = list_runs(self.settings.runs_dir, owner)[:EARLIER_RUNS]
         return [(summary(view_of(run), _locale_of(run), _created(run)), run.id) for run in runs]
+
+
+@functools.lru_cache(maxsize=64)
+def _room_line(settings: Settings, runs: tuple[Run, ...], clock: int) -> str:
+    """It looks at every file; a person who loads the page anew may well see the same figure for some seconds."""
+    return room_line(room_of(list(runs), settings.limits.disk_bytes), len(runs))
 
 
 def _locale_of(run: Run) -> Locale:

@@ -16,6 +16,7 @@ from trainer.runs.view import RunView
 from trainer.speech.locales import Locale
 from trainer.ui.charts import loss_chart, rate_chart
 from trainer.ui.clips import sounds
+from trainer.ui.drawings import Drawings
 from trainer.ui.example import example_view
 from trainer.ui.faults import note
 from trainer.ui.learning import learning_table
@@ -26,6 +27,8 @@ EARLIER, NO_EARLIER = "Choose one to look at it again", "None yet"
 BUSY = "One is under way. Another one waits in line until that one has ended."
 LEAVE_LINE, STOP = "Leave the line", "Stop and keep what it learnt"
 HUB_MISSING = "This one needs the Hugging Face Hub, which is out of reach. The first two work without."
+SHARED = ("rates", "losses", "sounds", "table")  # whose key says all that they are drawn from, the run included
+_drawings = Drawings()
 _REASONS = {  # by state, and whether there is a model yet
     ("waiting", False): "There is nothing to try until it has trained.",
     ("running", False): "You can talk to it after its first check.",
@@ -116,7 +119,11 @@ def changes(watch: Watch, shown: Shown) -> tuple[dict[str, Hashable], dict[str, 
     """The keys of all parts, and the updates of those whose key is not the one that was sent."""
     fresh = parts(shown)
     changed = {name for name, (key, _) in fresh.items() if name not in watch.sent or watch.sent[name] != key}
-    return {name: key for name, (key, _) in fresh.items()}, {name: fresh[name][1]() for name in changed}
+    return {name: key for name, (key, _) in fresh.items()}, {name: _draw(name, *fresh[name]) for name in changed}
+
+
+def _draw(name: str, key: Hashable, draw: Callable[[], Any]) -> Any:
+    return _drawings.get((name, key), draw) if name in SHARED else draw()
 
 
 def start_note(shown: Shown) -> str:
