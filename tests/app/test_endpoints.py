@@ -73,6 +73,7 @@ def _of_run(scene: Scene) -> str:
 
 CASES = {
     "arrive": Case(VISIT, RUN_ID),
+    "glance": Case(VISIT),
     "poll": Case(VISIT),
     "poll_1": Case(VISIT),
     "poll_2": Case(VISIT),

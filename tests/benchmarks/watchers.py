@@ -75,11 +75,15 @@ class Watcher:
             await self._ask("arrive")
             while time.monotonic() < until:
                 await asyncio.sleep(SECONDS_BETWEEN_POLLS_ON_SPACE)
-                answer, took = await self._ask("poll")
+                answer, took = await self._ask("glance")
                 if answer.status_code != 200 or "data" not in answer.json():
                     tally.errors.append(f"poll: {answer.status_code} {answer.text[:200]}")
                     continue
                 tally.polls.append(took)
+                if answer.json().get("changed_state_ids"):
+                    more, _ = await self._ask("poll")
+                    if more.status_code != 200:
+                        tally.errors.append(f"poll: {more.status_code}")
                 if "<svg" in answer.text:
                     tally.plots.append(took)
         except httpx.HTTPError as error:

@@ -92,6 +92,23 @@ def test_a_step_sends_the_status_and_the_loss_alone(settings: Settings, handlers
     assert end["timer"]["active"] is False and end["start_note"] == ""
 
 
+def test_a_glance_says_what_a_step_changes_and_when_to_ask_for_more(settings: Settings, handlers: RunHandlers) -> None:
+    run = write_run(settings.data_dir, end="none", steps=120)
+    watch = arrived(handlers)["watch"]
+    assert handlers.glance(visit(watch)) == [SKIP] * 4
+    log = EventLog(run.events)
+    log.append("log", step=121, loss=0.5)
+    watch, status, losses, more = handlers.glance(visit(watch))
+    assert "Training" in status and "<svg" in losses and more == SKIP
+    assert sent(handlers.poll(visit(watch))) == {}
+    log.append("finished")
+    log.close()
+    watch, status, _, more = handlers.glance(visit(watch))
+    assert "Finished" in status and more != SKIP
+    rest = sent(handlers.poll(visit(watch)))
+    assert "status" not in rest and {"stop", "timer", "earlier"} <= set(rest)
+
+
 def test_an_earlier_run_can_be_looked_at_while_another_goes_on(settings: Settings, handlers: RunHandlers) -> None:
     old = write_run(settings.data_dir)
     going = write_run(settings.data_dir, end="none")

@@ -46,6 +46,7 @@ class FineTuneTab:
     left: LeftSide
     panel: Panel
     watch: gr.State
+    more: gr.State  # changes when a glance saw more than it could say
     hub: gr.State  # whether the Hub can be reached; None while nobody knows
     secret: gr.BrowserState
     banner: gr.HTML
@@ -69,7 +70,7 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
             left = build_left_side(settings)
         with gr.Column(scale=7, min_width=320, elem_id="right-side"):
             panel = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds)
-    tab = FineTuneTab(left, panel, gr.State(Watch()), gr.State(None), secret, banner)
+    tab = FineTuneTab(left, panel, gr.State(Watch()), gr.State(0), gr.State(None), secret, banner)
     runs, form = RunHandlers(settings), FormHandlers(settings)
     _wire_runs(demo, runs, tab)
     _wire_data(demo, form, tab)
@@ -88,6 +89,9 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
     def poll(*sent: Any) -> list[Any]:
         return runs.poll(Visit(*sent))
 
+    def glance(*sent: Any) -> list[Any]:
+        return runs.glance(Visit(*sent))
+
     def choose(*sent: Any) -> list[Any]:
         *visit, run_id = sent
         return runs.choose(Visit(*visit), run_id)
@@ -100,7 +104,8 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
 
     panel, fields = tab.panel, tab.left.fields
     demo.load(toasted(arrive), tab.visit, [tab.secret, *tab.shown], **AT_ONCE)
-    panel.timer.tick(poll, tab.visit, tab.shown, **AT_ONCE)
+    panel.timer.tick(glance, tab.visit, [tab.watch, panel.status, panel.losses, tab.more], **AT_ONCE)
+    tab.more.change(poll, tab.visit, tab.shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
     panel.stop.click(toasted(stop), tab.visit, tab.shown, **AT_ONCE)
     started = panel.start.click(toasted(start), [*tab.visit, *fields.components], tab.shown, **AT_ONCE)

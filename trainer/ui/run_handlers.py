@@ -27,7 +27,7 @@ from trainer.ui.form import Form, recipe_of
 from trainer.ui.housekeeping import room_line
 from trainer.ui.panel import Panel
 from trainer.ui.visitors import NOBODY, owner_of, valid_or_new
-from trainer.ui.watching import Shown, Watch, changes, nothing_yet
+from trainer.ui.watching import QUICK, Shown, Watch, changes, nothing_yet, quick_changes
 from trainer.ui.wording import summary
 
 log = logging.getLogger("voicetune.page")
@@ -71,12 +71,29 @@ class RunHandlers:
         ]
 
     def poll(self, visit: Visit) -> list[Any]:
-        """A tick: what has changed for this page. An error is logged, not shown: the next tick may go well."""
+        """What has changed for this page. An error is logged, not shown: the next tick may go well."""
         try:
             return self._answer(visit)
         except Exception:
             log.exception("A poll failed")
             return self._nothing()
+
+    def glance(self, visit: Visit) -> list[Any]:
+        """A tick: the watch, what changes with every step, and a new number where more has changed, to be polled for.
+
+        For each output that is skipped Gradio makes a component anew, so that an answer for the whole panel takes it
+        several times as long. As with a poll, an error is logged, not shown.
+        """
+        try:
+            shown, active = self._look(visit)
+            sent, changed, more = quick_changes(visit.watch, shown)
+        except Exception:
+            log.exception("A glance failed")
+            return [gr.skip()] * (2 + len(QUICK))
+        watch = replace(visit.watch, active=active, sent=sent)
+        quick = [changed.get(name, gr.skip()) for name in QUICK]
+        number = time.monotonic_ns() if more or shown.run is None else gr.skip()
+        return [gr.skip() if watch == visit.watch else watch, *quick, number]
 
     def choose(self, visit: Visit, run_id: str | None) -> list[Any]:
         """An earlier run was chosen from the list."""

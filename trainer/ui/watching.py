@@ -27,6 +27,7 @@ EARLIER, NO_EARLIER = "Choose one to look at it again", "None yet"
 BUSY = "One is under way. Another one waits in line until that one has ended."
 LEAVE_LINE, STOP = "Leave the line", "Stop and keep what it learnt"
 HUB_MISSING = "This one needs the Hugging Face Hub, which is out of reach. The first two work without."
+QUICK = ("status", "losses")  # what changes with every step
 SHARED = ("rates", "losses", "sounds", "table")  # whose key says all that they are drawn from, the run included
 _drawings = Drawings()
 _REASONS = {  # by state, and whether there is a model yet
@@ -120,6 +121,15 @@ def changes(watch: Watch, shown: Shown) -> tuple[dict[str, Hashable], dict[str, 
     fresh = parts(shown)
     changed = {name for name, (key, _) in fresh.items() if name not in watch.sent or watch.sent[name] != key}
     return {name: key for name, (key, _) in fresh.items()}, {name: _draw(name, *fresh[name]) for name in changed}
+
+
+def quick_changes(watch: Watch, shown: Shown) -> tuple[dict[str, Hashable], dict[str, Any], bool]:
+    """The same of the parts in QUICK alone, with the keys as then sent, and whether others have changed too."""
+    fresh = parts(shown)
+    late = {name for name, (key, _) in fresh.items() if name not in watch.sent or watch.sent[name] != key}
+    quick = late & set(QUICK)
+    sent = {**watch.sent, **{name: fresh[name][0] for name in quick}}
+    return sent, {name: _draw(name, *fresh[name]) for name in quick}, bool(late - quick)
 
 
 def _draw(name: str, key: Hashable, draw: Callable[[], Any]) -> Any:
