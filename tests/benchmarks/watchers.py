@@ -117,7 +117,9 @@ async def measure(app: App, secret: str, options: argparse.Namespace, sounds: li
     client = RawClient(app.url, "counter")
     endpoints = client.endpoints()
     client.close()
-    limits = httpx.Limits(max_connections=None)
+    # Connections that idle between two polls are let go: the server closes them at its own time, and a browser would
+    # simply ask again.
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=1.0)
     async with httpx.AsyncClient(base_url=app.url, timeout=60.0, limits=limits) as http:
         watchers = [
             Watcher(http, endpoints, secret, number).watch(

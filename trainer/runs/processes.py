@@ -47,11 +47,19 @@ def start_trainer(run: Run) -> subprocess.Popen[bytes]:
     with contextlib.suppress(psutil.Error, OSError):  # it failed at once, or the system has no such thing
         started = psutil.Process(process.pid)
         run.process.write_text(json.dumps(identity_of(started)), encoding="utf-8")
-        if os.name == "posix":
-            started.nice(NICENESS)
+        _step_back(started)
     # Reaped when it ends, so that it does not stay behind as a zombie of the app.
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
     return process
+
+
+def _step_back(process: psutil.Process) -> None:
+    """Let the app go first. Linux may weigh sessions before the processes in them, so both are told."""
+    if os.name == "posix":
+        process.nice(NICENESS)
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if group.exists():
+        group.write_text(str(NICENESS))
 
 
 def stop_trainer(run: Run, seconds_alone: float | None = None, seconds_after_signal: float | None = None) -> None:
