@@ -1,4 +1,4 @@
-"""python -m trainer finetune | evaluate | transcribe | runs | doctor: all that the app can do, without a browser."""
+"""python -m trainer COMMAND: all that the app can do, without a browser."""
 
 import argparse
 import importlib
@@ -11,6 +11,7 @@ COMMANDS = {
     "finetune": "teach a model a language",
     "evaluate": "measure a model's word and character error rates",
     "transcribe": "write down what is said in audio files",
+    "publish": "share a trained model on the Hugging Face Hub",
     "runs": "list, show, stop or delete trainings",
     "doctor": "say what this machine has, and what would be chosen",
 }

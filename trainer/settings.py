@@ -38,29 +38,52 @@ class Settings:
 
     data_dir: Path
     on_space: bool = False  # many visitors, each with their own runs; a laptop has one owner
+    can_sign_in: bool = True  # to the Hub: False on a Space whose README does not ask for it
     hub_endpoint: str = "https://huggingface.co"
     hub_timeout: float = 4.0  # seconds to wait before the Hub counts as out of reach
     max_audio_seconds: float = 300.0  # of one recording or upload to transcribe
     max_audio_bytes: int = 50 * 2**20  # of one file, before it is decoded
     max_clip_seconds: float = 30.0  # of one training clip; longer ones are left out and counted
     limits: Limits = LAPTOP
+    max_model_bytes: int = 6 * 10**9  # of one download; wav2vec2 with 1 B parameters is 4 GB
+    max_load_bytes: int = 10 * 10**9  # of a model in memory, where the machine has more
+    max_cache_bytes: int = 20 * 10**9  # of all downloaded models together; the least recently used make way
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, HF_ENDPOINT, SPACE_ID, and the limits as they are named below."""
+        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, HF_ENDPOINT, SPACE_ID, SYSTEM, OAUTH_CLIENT_ID, and the limits
+        as they are named below.
+
+        In GB: VOICETUNE_MAX_DOWNLOAD (one model), VOICETUNE_MAX_LOAD (one model in memory), VOICETUNE_MAX_CACHE (all
+        downloaded models).
+        """
         on_space = bool(env.get("SPACE_ID"))
+
+        def gigabytes(name: str, otherwise: int) -> int:
+            return int(float(env[name]) * 10**9) if env.get(name) else otherwise
+
         return cls(
             data_dir=Path(env["VOICETUNE_DATA"]) if env.get("VOICETUNE_DATA") else _default_data_dir(env, on_space),
             on_space=on_space,
+            # As Gradio decides it; anywhere else its sign-in is a mock that takes everybody for the host.
+            can_sign_in=not on_space or (env.get("SYSTEM") == "spaces" and bool(env.get("OAUTH_CLIENT_ID"))),
             hub_endpoint=env.get("HF_ENDPOINT", cls.hub_endpoint).rstrip("/"),
             max_audio_seconds=float(env.get("VOICETUNE_MAX_SECONDS", cls.max_audio_seconds)),
             limits=_limits(env, SPACE if on_space else LAPTOP),
+            max_model_bytes=gigabytes("VOICETUNE_MAX_DOWNLOAD", cls.max_model_bytes),
+            max_load_bytes=gigabytes("VOICETUNE_MAX_LOAD", cls.max_load_bytes),
+            max_cache_bytes=gigabytes("VOICETUNE_MAX_CACHE", cls.max_cache_bytes),
         )
 
     @property
     def runs_dir(self) -> Path:
         """One folder a run."""
         return self.data_dir / "runs"
+
+    @property
+    def models_dir(self) -> Path:
+        """Models from the Hub, in huggingface_hub's layout. The Hub's own cache is other programs' too: only read."""
+        return self.data_dir / "models"
 
     @property
     def turns_dir(self) -> Path:

@@ -13,14 +13,14 @@ from torch.utils.data import IterableDataset
 from assets.starter.sentences import LANGUAGES, Language, draw_language, draw_sentence
 from assets.starter.telephone import RATE, Random, record
 from assets.starter.voice import ESPEAK_RATE, Spoken, Voice
+from trainer.training.batching import GRID_RATIO
 
 BLANK, UNKNOWN = 0, 1  # phone ids; blank is also silence. Among the letters 0 is the blank too
 IGNORED = -100
 BATCH_SECONDS = 60
 FRAME, FIRST_CENTRE = 480, 345  # samples at 16 kHz: a frame every 30 ms, each hears 43 ms (make.py's convolutions)
-# Batches have one of these lengths, in samples: for every new shape a CPU's kernels are made anew, which takes longer
-# than a step. 12 % apart, to waste little on padding.
-GRID = [int(RATE * 1.12**power) for power in range(24)]  # 1 to 13.6 s
+# Batches have one of these lengths, in samples, for the reason that training.batching gives.
+GRID = [int(RATE * GRID_RATIO**power) for power in range(24)]  # 1 to 13.6 s
 OTHERS_SHARE = 0.12  # of utterances are by other synthesizers, where there are any
 
 # espeak-ng's voice variants: those pretraining hears (libespeak-ng 1.51 crashes when Annie, Demonic or rob speak

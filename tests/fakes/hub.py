@@ -58,6 +58,7 @@ class Repo:
     gated: bool = False
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)  # said of the repo in place of what is so
 
     def commit(self, revision: str) -> str | None:
         name = self.refs.get(revision, revision)
@@ -89,7 +90,8 @@ class Repo:
                     sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
             siblings.append(sibling)
         gated = "manual" if self.gated else False
-        return {"id": self.id, "sha": commit, "private": False, "gated": gated, "disabled": False, "siblings": siblings}
+        known = {"id": self.id, "sha": commit, "private": False, "gated": gated, "disabled": False}
+        return {**known, "siblings": siblings, **self.told}
 
 
 class FakeHub:

@@ -22,7 +22,13 @@ from trainer.runs.starting import start_run
 from trainer.settings import Settings
 from trainer.training.recipe import Recipe
 
-processes.TRAINER = (sys.executable, "-m", "tests.fakes.quick_trainer")
+
+def quick_trainer(arguments: list[str], gpus: int) -> list[str]:
+    """In place of `runs.launching.trainer_command`."""
+    return [sys.executable, "-m", "tests.fakes.quick_trainer", *arguments[1:]]
+
+
+processes.trainer_command = quick_trainer
 
 
 def settings_for(data: str) -> Settings:

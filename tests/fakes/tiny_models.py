@@ -12,6 +12,7 @@ _BODY: dict[str, Any] = {
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 32,
+    "initializer_range": 0.02,
     "vocab_size": 8,
     "pad_token_id": 0,
 }
@@ -51,9 +52,36 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
+# Large enough to learn a few clips by heart. Weights as small as the published ones' would let no gradient through.
+_LEARNING_BODY: dict[str, Any] = {
+    "hidden_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "initializer_range": 0.1,
+}
+_LEARNING: dict[str, Any] = {
+    **_LEARNING_BODY,
+    "conv_dim": (16, 16, 32, 32, 64, 64, 64),
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "attention_head_dim": 24,
+    "encoder_config": {**_LEARNING_BODY, "subsampling_conv_channels": 32},
+}
+
+
 def tiny_model(model_type: str) -> PreTrainedModel:
     """In evaluation mode."""
+    return _model(model_type, TINY[model_type])
+
+
+def learning_model(model_type: str) -> PreTrainedModel:
+    """The same with some 300,000 parameters, of which each model takes what it has."""
+    return _model(model_type, {key: _LEARNING.get(key, value) for key, value in TINY[model_type].items()})
+
+
+def _model(model_type: str, config: dict[str, Any]) -> PreTrainedModel:
     register()
     torch.manual_seed(0)
-    model: PreTrainedModel = AutoModelForCTC.from_config(AutoConfig.for_model(model_type, **TINY[model_type]))
+    model: PreTrainedModel = AutoModelForCTC.from_config(AutoConfig.for_model(model_type, **config))
     return model.eval()

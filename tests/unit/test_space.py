@@ -65,6 +65,13 @@ def test_python_and_gradio_are_versions_that_the_requirements_allow() -> None:
     assert requirements()["gradio"].specifier.contains(Version(space["sdk_version"]))
 
 
+def test_signing_in_asks_for_new_models_alone() -> None:
+    """`openid` and `profile` are always among what is asked; this one can make repos and sees no others."""
+    space = front_matter()
+    assert space["hf_oauth"] is True
+    assert space["hf_oauth_scopes"] == ["contribute-repos"]
+
+
 # --- the build line
 
 

@@ -18,7 +18,7 @@ from trainer.errors import UserError
 from trainer.models.loading import Checkpoint, open_base, open_checkpoint, read_notes
 from trainer.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_for
 from trainer.settings import Settings
-from trainer.speech.audio import load_audio
+from trainer.speech.audio import load_audio, to_16_bit
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
 from trainer.training.augmenting import augment
@@ -213,6 +213,20 @@ def test_a_fine_tune_tells_its_story(tmp_path: Path) -> None:
     assert kept.hypotheses is not None
 
 
+def test_going_on_from_a_model_keeps_its_letters_where_they_are_enough(tmp_path: Path) -> None:
+    _, first = _finetune(_recipe(tmp_path, TEXTS), tmp_path / "first")
+    letters = (first.model / "vocab.json").read_text()
+    recipe = _recipe(tmp_path, TEXTS[:3]).change(base=str(first.model))
+    events, second = _finetune(recipe, tmp_path / "second")
+    assert (second.model / "vocab.json").read_text() == letters
+    assert any(event["event"] == "note" and "keeps its letters" in event["text"] for event in events)
+    recipe = _recipe(tmp_path / "more", ["größe äß", "nö"]).change(base=str(first.model))
+    events, third = _finetune(recipe, tmp_path / "third")
+    note = next(event["text"] for event in events if event["event"] == "note")
+    assert "cannot write “ö”, “ß”, “g”, “ä”:" in note and "learns its letters anew" in note
+    assert "ß" in json.loads((third.model / "vocab.json").read_text())
+
+
 def test_equal_recipes_give_equal_weights(tmp_path: Path) -> None:
     states = []
     for name in ("first", "second"):
@@ -278,7 +292,7 @@ def test_what_is_told_is_what_the_saved_model_does(tmp_path: Path) -> None:
     events, places = _finetune(recipe, tmp_path)
     told = [event for event in events if event["event"] == "evaluated"][-1]
     files = [tmp_path / "data" / f"{number}.wav" for number in range(4, 8)]  # those of the test split
-    samples = [np.round(load_audio(file).samples * 32767).astype(np.int16) for file in files]
+    samples = [to_16_bit(load_audio(file).samples) for file in files]
     examples = [replace(example, samples=sound) for example, sound in zip(_examples(TEXTS), samples, strict=True)]
     saved = evaluate(open_checkpoint(places.model), examples, EN)
     assert saved.loss == pytest.approx(told["loss"], rel=1e-5)  # in bf16 it is off by 1e-3 or more

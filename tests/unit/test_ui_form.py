@@ -33,7 +33,7 @@ def test_what_has_no_field_follows_what_has() -> None:
     steps = start.max_steps // 10
     recipe = recipe_of(replace(filled(), max_steps=float(steps), learning_rate=start.learning_rate / 2), LAPTOP)
     assert recipe.max_steps == steps and isinstance(recipe.max_steps, int)
-    assert recipe.eval_steps == start.eval_steps // 10
+    assert recipe.eval_steps == round(start.eval_steps / 10)
     assert recipe.head_learning_rate == pytest.approx((start.head_learning_rate or 0) / 2)
 
 

@@ -46,4 +46,6 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, header: Any, data
 def test_good_files_give_their_shapes(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2, 3)}, tmp_path / "model-00001-of-00002.safetensors")
     save_file({"b": torch.zeros(4, dtype=torch.float16)}, tmp_path / "model-00002-of-00002.safetensors")
+    where = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
     assert check_weights(tmp_path) == {"a": (2, 3), "b": (4,)}

@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from trainer.commands.helping import help_train
 from trainer.commands.progress import ProgressBars
+from trainer.commands.publish import add_sharing, check_sharing, share
 from trainer.errors import UserError
 from trainer.runs.events import Event, EventLog
 from trainer.runs.identity import own_identity
@@ -18,6 +20,7 @@ from trainer.runs.turns import turn
 from trainer.runs.view import failure
 from trainer.settings import Settings
 from trainer.training.presets import PRESETS, preset_of
+from trainer.training.ranks import Ranks
 from trainer.training.recipe import Precision, Recipe, Schedule
 from trainer.training.stopping import StopRequested, StopSignal
 
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedule", choices=Schedule.__args__)  # type: ignore[attr-defined]
     for option in ("--freeze-feature-encoder", "--augment", "--gradient-checkpointing"):
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
+    add_sharing(parser, "--share", "when it has finished, share its model on the Hub under this name")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -73,6 +77,10 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 when finished, 130 when stopped, 1 when failed."""
     settings = Settings.from_env()
+    if not Ranks.from_env().first:
+        return help_train(lambda: recipe_of(options), options.run, settings)
+    if options.share:
+        check_sharing(options)  # not after an hour of training
     run_ = _run_of(options, settings)
     recipe = run_.recipe()
     log = EventLog(run_.events)
@@ -86,10 +94,10 @@ def run(options: argparse.Namespace) -> int:
     stop = StopSignal(run_.stop_file)
     stop.install()
     try:
-        return _train(run_, recipe, settings, tell, stop)
+        code = _train(run_, recipe, settings, tell, stop)
     except StopRequested:
         tell("stopped", **end_fields(run_, settings))
-        return 130
+        return stopped_code()
     except UserError as error:
         tell("failed", **failure(error))
         return 1
@@ -99,6 +107,9 @@ def run(options: argparse.Namespace) -> int:
     finally:
         bars.close()
         log.close()
+    if options.share and code == 0 and not stop.requested:
+        print(share(run_, options.share, options.public, options.licence, options.quiet).url)
+    return code
 
 
 def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
@@ -124,7 +135,12 @@ def _train(run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Ev
         places = Places(run_.model, run_.checkpoints, run_.folder / "clips")
         outcome = finetune(recipe, settings, places, tell, stop)
         tell(outcome, **(end_fields(run_, settings) if outcome == "stopped" else {}))
-    return 0 if outcome == "finished" else 130
+    return 0 if outcome == "finished" else stopped_code()
+
+
+def stopped_code() -> int:
+    """130, as a shell reports Ctrl-C; 0 among several processes, whose launcher takes any other for a crash."""
+    return 0 if Ranks.from_env().many else 130
 
 
 def _explain(error: Exception) -> UserError:

@@ -4,10 +4,12 @@ import errno
 from collections.abc import Iterator
 
 from trainer.errors import UserError
-from trainer.hub.ids import CHOOSE, EXAMPLE
+from trainer.hub.ids import CHOOSE, EXAMPLE, HOME
+
+FORMAT_THAT_RUNS = "a format that can run hidden code on the computer that opens it"
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what it came from: huggingface_hub wraps an HTTP status in a "not in the cache"."""
     link: BaseException | None = error
     for _ in range(20):  # such chains can be rings
@@ -17,15 +19,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _status(error: BaseException) -> int:
+def status_of(error: BaseException) -> int:
     """The HTTP status behind an error; 0 where there was no answer."""
-    responses = (getattr(link, "response", None) for link in _chain(error))
+    responses = (getattr(link, "response", None) for link in causes(error))
     return next((response.status_code for response in responses if response is not None), 0)
 
 
 def passing(error: BaseException) -> bool:
     """Whether the Hub may answer otherwise in a while, so that an earlier fetch is as good as the latest."""
-    status = _status(error)
+    status = status_of(error)
     return status in {0, 408, 429} or status >= 500
 
 
@@ -34,14 +36,14 @@ def explain(error: Exception, repo_id: str, otherwise: UserError) -> UserError:
     from huggingface_hub import errors
 
     def came(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(link, kinds) for link in _chain(error))
+        return any(isinstance(link, kinds) for link in causes(error))
 
-    numbers = {link.errno for link in _chain(error) if isinstance(link, OSError)}
+    numbers = {link.errno for link in causes(error) if isinstance(link, OSError)}
     if came(errors.GatedRepoError):
         return gated(repo_id)
     if came(errors.RevisionNotFoundError):
         return no_revision(repo_id)
-    status = _status(error)
+    status = status_of(error)
     if status == 401 or came(errors.RepositoryNotFoundError, errors.DisabledRepoError):
         return not_found(repo_id)
     if status == 429:
@@ -95,3 +97,48 @@ def gated(repo_id: str) -> UserError:
         f"{repo_id} is only for people to whom its owner has given access.",
         "Choose an open model, or download this one yourself and give Voicetune its folder.",
     )
+
+
+def pickle_only(repo_id: str, name: str) -> UserError:
+    return UserError(
+        f"{repo_id} has its weights only as {name}, {FORMAT_THAT_RUNS}, so it was not downloaded.",
+        "Choose a model with a model.safetensors file; this one's owner can add it with the converter at "
+        f"{HOME}/spaces/safetensors/convert.",
+    )
+
+
+def bad_index(repo_id: str) -> UserError:
+    return UserError(
+        f"The list of parts of {repo_id}'s weights is broken, or names files that are no weights.",
+        "Choose a model whose weights are one model.safetensors file.",
+    )
+
+
+def too_large(repo_id: str, total: int, most: int) -> UserError:
+    return UserError(
+        f"{repo_id} is too large: {size(total)} to download, where {size(most)} is the most.",
+        "Choose a smaller model, for example one with “base” in its name.",
+    )
+
+
+def disk_full(repo_id: str, missing: int, free: int, spare: int) -> UserError:
+    return UserError(
+        f"There is not enough room on the disk: {repo_id} takes {size(missing)}, {size(free)} are "
+        f"free, and {size(spare)} must stay so.",
+        "Free some space and try again, or choose a smaller model.",
+    )
+
+
+def quota_full(repo_id: str, needed: int) -> UserError:
+    return UserError(
+        f"The room for downloaded models is taken by models in use: {repo_id} needs {size(needed)}.",
+        "Try again when the other models are no longer in use, or choose a smaller one.",
+    )
+
+
+def size(count: int) -> str:
+    """Bytes for people: "4.2 GB"."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1000:.1f} kB"

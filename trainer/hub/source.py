@@ -2,11 +2,13 @@
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from trainer.errors import UserError
+from trainer.hub.reading import CONFIG_BYTES, SMALL_BYTES, read_json
 from trainer.hub.refusals import broken_off, explain, no_revision
 
 if TYPE_CHECKING:
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 SAFETENSORS = "model.safetensors"
+INDEX = f"{SAFETENSORS}.index.json"  # which shard holds which tensor
 PICKLE = "pytorch_model.bin"
+_SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}\.safetensors")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}")
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all; may be called from another thread
@@ -22,17 +26,27 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all; may be called
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model comes from and where it goes."""
+    """Where a model comes from and where it goes.
+
+    `shared` is a second cache that is only read: what other programs have fetched into it is used where it lies.
+    """
 
     repo_id: str
     revision: str  # a commit, branch or tag
     token: str | Literal[False]
     endpoint: str
     cache_dir: Path
+    shared: Path | None = None
 
     @classmethod
     def of(
-        cls, repo_id: str, revision: str | None, token: object, endpoint: str | None, cache_dir: Path | None
+        cls,
+        repo_id: str,
+        revision: str | None,
+        token: object,
+        endpoint: str | None,
+        cache_dir: Path | None,
+        shared: Path | None = None,
     ) -> "Source":
         from huggingface_hub import constants
 
@@ -45,7 +59,13 @@ class Source:
             token if isinstance(token, str) and token else False,  # None and True would send the host's own
             (endpoint or constants.ENDPOINT).rstrip("/"),
             Path(cache_dir or constants.HF_HUB_CACHE),
+            shared,
         )
+
+    @property
+    def folder(self) -> Path:
+        """All that the cache holds of the repo: its blobs, snapshots and names of revisions."""
+        return self.cache_dir / f"models--{self.repo_id.replace('/', '--')}"
 
     def look(self, seconds: float) -> "ModelInfo":
         """The repo's commit and the sizes of its files, in one request."""
@@ -58,54 +78,103 @@ class Source:
 
     def cached(self, allow_pickle: bool) -> Path | None:
         """The snapshot folder of an earlier fetch that got as far as the weights."""
-        if not self.has(CONFIG, self.revision):
-            return None
-        for name in (SAFETENSORS, PICKLE)[: 1 + allow_pickle]:
-            if weights := self.has(name, self.revision):
-                return weights.parent
+        for cache in self._caches:
+            for name in (SAFETENSORS, INDEX, *([PICKLE] if allow_pickle else [])):
+                weights = self._in(cache, name, self.revision)
+                if weights and self._in(cache, CONFIG, self.revision) and _complete(weights):
+                    return weights.parent
         return None
 
-    def has(self, name: str, revision: str) -> Path | None:
-        """The cached file, if it is there."""
+    def whole(self, commit: str, files: Iterable[str]) -> Path | None:
+        """The snapshot folder that holds all these files already."""
+        for cache in self._caches:
+            found = [self._in(cache, name, commit) for name in files]
+            if found and found[0] and all(found):
+                return found[0].parent
+        return None
+
+    def has(self, name: str, commit: str) -> bool:
+        """Whether the file is in the cache that downloads go to."""
+        return self._in(self.cache_dir, name, commit) is not None
+
+    def read(self, name: str, commit: str) -> dict[str, Any]:
+        """A small JSON file of the repo, from the cache or else the Hub. Raises UserError."""
+        found = next((path for cache in self._caches if (path := self._in(cache, name, commit))), None)
+        try:
+            path = found or self._get(name, commit)
+        except Exception as error:  # huggingface_hub names no end of what it may raise, and hf_xet adds its own
+            raise explain(error, self.repo_id, broken_off(self.repo_id)) from error
+        values = read_json(path.parent, name, CONFIG_BYTES if name == CONFIG else SMALL_BYTES)
+        if values is None:  # deleted in this instant
+            raise broken_off(self.repo_id)
+        return values
+
+    @property
+    def _caches(self) -> tuple[Path, ...]:
+        return (self.cache_dir,) if self.shared is None else (self.cache_dir, self.shared)
+
+    def _in(self, cache: Path, name: str, revision: str) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
-        path = try_to_load_from_cache(self.repo_id, name, cache_dir=self.cache_dir, revision=revision)
+        path = try_to_load_from_cache(self.repo_id, name, cache_dir=cache, revision=revision)
         return Path(path) if isinstance(path, str) else None
+
+    def _get(self, name: str, commit: str, **options: Any) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        return Path(
+            hf_hub_download(
+                self.repo_id,
+                name,
+                revision=commit,
+                endpoint=self.endpoint,
+                cache_dir=self.cache_dir,
+                token=self.token,
+                **options,
+            )
+        )
 
     def download(self, commit: str, files: Mapping[str, int], on_progress: Progress | None) -> Path:
         """Get `files` (name to bytes, the weights last) and make the revision's name point to them."""
-        from huggingface_hub import hf_hub_download
-
         count = _Count(sum(files.values()), on_progress)
         try:
             for name, size in files.items():
-                path = hf_hub_download(
-                    self.repo_id,
-                    name,
-                    revision=commit,
-                    endpoint=self.endpoint,
-                    cache_dir=self.cache_dir,
-                    token=self.token,
-                    tqdm_class=count.bar(),
-                )
+                path = self._get(name, commit, tqdm_class=count.bar())
                 count.complete(size)
-            self._remember(Path(path).parent)
+            self.remember(path.parent)
         except Exception as error:  # huggingface_hub names no end of what it may raise, and hf_xet adds its own
             raise explain(error, self.repo_id, broken_off(self.repo_id)) from error
-        return Path(path).parent
+        return path.parent
 
-    def _remember(self, folder: Path) -> None:
+    def remember(self, folder: Path) -> None:
         """Write the cache's refs/<revision>, which huggingface_hub leaves out when asked for a commit.
 
-        Last, so that a fetch that broke off never hides an earlier one that did not.
+        Last, so that a fetch that broke off never hides an earlier one that did not. Nothing is written to `shared`.
         """
-        if folder.name == self.revision:
+        if folder.name == self.revision or not folder.is_relative_to(self.cache_dir):
             return
         ref = folder.parent.parent / "refs" / self.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
         draft = ref.with_name(f"{ref.name}.{uuid.uuid4().hex}.tmp")
         draft.write_text(folder.name)
         draft.replace(ref)
+
+
+def _complete(weights: Path) -> bool:
+    """Whether all shards are there, where these weights are an index of shards."""
+    if weights.name != INDEX:
+        return True
+    try:
+        where = (read_json(weights.parent, INDEX) or {}).get("weight_map")
+    except UserError:
+        return False
+    names = set(map(str, where.values())) if isinstance(where, dict) else set()
+    return bool(names) and all(is_shard(name) and (weights.parent / name).is_file() for name in names)
+
+
+def is_shard(name: str) -> bool:
+    """Whether it is the plain name of a safetensors file: no folder, no "..", no other kind."""
+    return _SHARD.fullmatch(name) is not None and ".." not in name
 
 
 class _Count:

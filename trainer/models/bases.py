@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import UserError
-from trainer.hub.fetch import fetch_model
+from trainer.models.fetching import fetch_checked
 from trainer.settings import STARTER
 
 
@@ -68,4 +68,4 @@ def folder_of(base: str) -> Path:
 
 def fetch_base(repo: str) -> Path:
     """A checkpoint of the Hub, at the revision of the table where it is in it. Raises UserError."""
-    return fetch_model(repo, revision=BASES[repo].revision if repo in BASES else None)
+    return fetch_checked(repo, BASES[repo].revision if repo in BASES else None)

@@ -1,36 +1,69 @@
 """How many CTC frames come of so many samples at 16 kHz: one function a kind of front end. Imports no torch.
 
-Each takes config.json's values and the number of samples, and gives the frames of a clip heard alone, at least 0.
+Each takes config.json's values and the number of samples, and gives the frames of a clip heard alone; 0 for a clip
+too short to be heard at all.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from math import prod
+from typing import Any, TypeVar
 
 WINDOW, HOP = 400, 160  # samples: 25 ms of sound each 10 ms, in every log-mel extractor here
 
+LengthsT = TypeVar("LengthsT", int, Any)  # a number, or a tensor of them
+
+
+def whole_windows(samples: int, window: int = WINDOW, hop: int = HOP) -> int:
+    """Full log-mel windows in so many samples."""
+    return max(0, (samples - window) // hop + 1)
+
+
+def convolved(length: LengthsT, kernels: Iterable[int], strides: Iterable[int]) -> LengthsT:
+    """What convolutions without padding leave of a length; may be below 0."""
+    for kernel, stride in zip(kernels, strides, strict=True):
+        length = (length - kernel) // stride + 1
+    return length
+
+
+def mctct_convolved(length: LengthsT, kernels: Iterable[int], strides: Iterable[int]) -> LengthsT:
+    """The same for M-CTC-T, which puts the zeros of all its convolutions before the first one."""
+    return convolved(length + 2 * mctct_padding(kernels), kernels, strides)
+
+
+def mctct_padding(kernels: Iterable[int]) -> int:
+    """Frames of zeros on either side."""
+    return sum(kernel // 2 for kernel in kernels)
+
 
 def from_samples(config: dict[str, Any], samples: int) -> int:
-    """Convolutions on raw audio (wav2vec 2.0 and its kin), then an adapter where there is one.
-
-    SEW pools frames for its transformer and spreads them again afterwards, so it ends with as many.
-    """
-    length = samples
-    for kernel, stride in zip(config["conv_kernel"], config["conv_stride"], strict=True):
-        length = (length - kernel) // stride + 1
+    """Convolutions on raw audio (wav2vec 2.0 and its kin), then an adapter where there is one."""
+    length = convolved(samples, config["conv_kernel"], config["conv_stride"])
     if config.get("add_adapter"):
         for _ in range(config.get("num_adapter_layers", 3)):
             length = (length - 1) // config.get("adapter_stride", 2) + 1
     return max(0, length)
 
 
+def from_pooled_samples(config: dict[str, Any], samples: int) -> int:
+    """SEW: pools frames for its transformer and spreads them again afterwards. What is left over is not heard."""
+    return from_samples(config, kept_to_pool(config, samples))
+
+
+def kept_to_pool(config: dict[str, Any], samples: int) -> int:
+    """The samples that make whole pools of frames.
+
+    SEW hears a pool that is not full otherwise alone (not at all) than in a batch (filled with padding).
+    """
+    left_over = from_samples(config, samples) % config.get("squeeze_factor", 2)
+    return samples - left_over * prod(config["conv_stride"])
+
+
 def from_mctct_features(config: dict[str, Any], samples: int) -> int:
-    """M-CTC-T: log-mel frames, zeros on either side, then convolutions. The arithmetic of mctct/front_end.py."""
-    kernels, strides = config.get("conv_kernel", (7,)), config.get("conv_stride", (3,))
+    """M-CTC-T: log-mel frames, then convolutions."""
     if samples < WINDOW:
         return 0
-    length = _windows(samples) + 2 * sum(kernel // 2 for kernel in kernels)
-    for kernel, stride in zip(kernels, strides, strict=True):
-        length = (length - kernel) // stride + 1
-    return max(0, length)
+    kernels, strides = config.get("conv_kernel", (7,)), config.get("conv_stride", (3,))
+    return max(0, mctct_convolved(whole_windows(samples), kernels, strides))
 
 
 def from_stacked_features(config: dict[str, Any], samples: int) -> int:
@@ -38,24 +71,21 @@ def from_stacked_features(config: dict[str, Any], samples: int) -> int:
 
     An odd last frame is stacked with padding, and the mask leaves it out: so it is not counted.
     """
-    length = _windows(samples) // 2
-    if config.get("add_adapter"):
+    length = whole_windows(samples) // 2
+    if config.get("add_adapter") and length:
         kernel, stride = config.get("adapter_kernel_size", 3), config.get("adapter_stride", 2)
         for _ in range(config.get("num_adapter_layers", 1)):
-            length = (length + 2 * (kernel // 2) - kernel) // stride + 1
+            length = convolved(length + 2 * (kernel // 2), (kernel,), (stride,))
     return max(0, length)
 
 
 def from_subsampled_features(config: dict[str, Any], samples: int) -> int:
     """Parakeet: a log-mel frame each full hop, then log2(subsampling_factor) convolutions of kernel 3, stride 2."""
+    length = samples // HOP
+    if length < 2:
+        return 0  # the extractor divides by the variance, and of one frame there is none
     encoder = config.get("encoder_config") or {}
     kernel, stride = encoder.get("subsampling_conv_kernel_size", 3), encoder.get("subsampling_conv_stride", 2)
-    length = samples // HOP
     for _ in range(encoder.get("subsampling_factor", 8).bit_length() - 1):
-        length = (length + (kernel - 1) // 2 * 2 - kernel) // stride + 1
+        length = convolved(length + (kernel - 1) // 2 * 2, (kernel,), (stride,))
     return max(0, length)
-
-
-def _windows(samples: int) -> int:
-    """Full log-mel windows in so many samples."""
-    return max(0, (samples - WINDOW) // HOP + 1)

@@ -7,18 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2FeatureExtractor
+from transformers import PreTrainedModel, SequenceFeatureExtractor
 from transformers.utils import logging
 
 from trainer.errors import UserError
-from trainer.models.architectures import ARCHITECTURES, Architecture, frame_stride, output_frames, read_config
-from trainer.models.limits import check_limits
+from trainer.hub.quota import release
+from trainer.models.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    encoder_frames,
+    first_frames,
+    frame_stride,
+    longest_samples,
+    output_frames,
+    shortest_samples,
+)
+from trainer.models.checking import check_folder
+from trainer.models.opening import load
 from trainer.models.padding import clip_lengths, ignore_padding
 from trainer.models.processors import feature_extractor_for, save_processor
 from trainer.models.vocabulary import Vocabulary, read_vocabulary
-from trainer.models.weights import check_weights
+from trainer.speech.audio import from_16_bit, to_16_bit
 
 # That a base gets a new head is no warning here, and a load takes less time than its progress bar.
 logging.set_verbosity_error()
@@ -33,7 +44,7 @@ class Checkpoint:
     """A model with all that is needed to use it."""
 
     model: PreTrainedModel
-    extractor: Wav2Vec2FeatureExtractor
+    extractor: SequenceFeatureExtractor
     vocabulary: Vocabulary
     config: dict[str, Any]
 
@@ -51,9 +62,26 @@ class Checkpoint:
         """Samples at 16 kHz from one CTC frame to the next."""
         return frame_stride(self.config)
 
+    def fit(self, waveform: np.ndarray) -> np.ndarray:
+        """A clip as the model can hear it: with silence after one too short for a single frame.
+
+        It is rounded to 16 bits, as clips to train on are kept. Where a band of sound is empty (all above 4 kHz in what
+        was recorded at 8 kHz), the rounding is all that is heard there, and features that are normalised band by band
+        make it as loud as speech: without it, it would sound like another band.
+        """
+        waveform = from_16_bit(to_16_bit(waveform[: self.architecture.kept(self.config, len(waveform))]))
+        return np.pad(waveform, (0, max(0, shortest_samples(self.config) - len(waveform))))
+
+    @property
+    def longest(self) -> int | None:
+        """The most samples that are well heard at once; None where there is no most."""
+        return longest_samples(self.config)
+
     def clip_lengths(self, samples: torch.Tensor) -> AbstractContextManager[None]:
         """Inside, a padded batch whose clips have so many samples is heard as if each were alone."""
-        return clip_lengths(self.model, samples, self.config["conv_kernel"][0], self.config["conv_stride"][0])
+        first = torch.tensor([first_frames(self.config, int(length)) for length in samples])
+        encoder = torch.tensor([encoder_frames(self.config, int(length)) for length in samples])
+        return clip_lengths(self.model, first, encoder)
 
     def freeze_front_end(self) -> None:
         """Leave the convolutions as they were pretrained: they cost a third of a step and rarely gain from it."""
@@ -66,7 +94,7 @@ class Checkpoint:
         draft, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
         _remove(draft)
         self.model.save_pretrained(draft)
-        save_processor(draft, self.extractor, self.vocabulary)
+        save_processor(draft, self.extractor, self.vocabulary, self.config)
         (draft / NOTES).write_text(json.dumps(notes, indent=2, ensure_ascii=False), encoding="utf-8")
         _remove(old)
         if folder.exists():
@@ -86,16 +114,14 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """A fine-tuned model, ready to listen. Raises UserError where it is not one."""
-    config = read_config(folder)
-    check_limits(config)
-    check_weights(folder)
+    config = check_folder(folder)
     vocabulary = read_vocabulary(folder)
     if vocabulary is None:
         raise UserError(
             "This model was only pretrained: it has no list of letters yet.",
             "Fine-tune it first, or choose one that was fine-tuned for speech recognition.",
         )
-    model, new_weights = _load(folder, {"pad_token_id": vocabulary.blank})
+    model, new_weights = _load(folder, config, {"pad_token_id": vocabulary.blank})
     if any(name.startswith(ARCHITECTURES[config["model_type"]].head) for name in new_weights):
         raise UserError("This model was not taught to write letters yet.", "Fine-tune it first, or choose another.")
     if model.config.vocab_size < max(vocabulary.tokens.values()) + 1:
@@ -112,9 +138,7 @@ def open_base(
     `overrides` are config values (dropouts, SpecAugment); `attention` is "eager", "sdpa", …, or None for the
     library's choice. Raises UserError where the checkpoint is unusable.
     """
-    config = read_config(folder)
-    check_limits(config)
-    check_weights(folder)
+    config = check_folder(folder)
     settings: dict[str, Any] = {
         "pad_token_id": vocabulary.blank,
         "ctc_loss_reduction": "mean",
@@ -123,10 +147,11 @@ def open_base(
     }
     if not keep_head:
         settings["vocab_size"] = max(vocabulary.tokens.values()) + 1
-    model, _ = _load(folder, settings, attention)
-    if not keep_head:
+    row = ARCHITECTURES[config["model_type"]]
+    model, new_weights = _load(folder, config, settings, attention if attention in row.attention else None)
+    if not keep_head or any(name.startswith(row.head) for name in new_weights):
         # A head that fits by chance was still trained for other labels.
-        head = getattr(model, ARCHITECTURES[config["model_type"]].head)
+        head = getattr(model, row.head)
         torch.nn.init.normal_(head.weight, std=model.config.initializer_range)
         torch.nn.init.zeros_(head.bias)
         # It begins in silence, as every CTC model does after some steps: before training, exactly all words are wrong.
@@ -139,25 +164,14 @@ def open_base(
     return Checkpoint(model, feature_extractor_for(folder, config), vocabulary, config)
 
 
-def _load(folder: Path, settings: dict[str, Any], attention: str | None = None) -> tuple[PreTrainedModel, set[str]]:
-    """The model, and the names of weights that the files do not hold."""
+def _load(
+    folder: Path, config: dict[str, Any], settings: dict[str, Any], attention: str | None = None
+) -> tuple[PreTrainedModel, set[str]]:
+    """As `opening.load`; what was downloaded may make way for other models then."""
     try:
-        model, info = AutoModelForCTC.from_pretrained(
-            folder,
-            dtype=torch.float32,  # the default "auto" would train fp16 checkpoints in fp16
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            attn_implementation=attention,
-            **settings,
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UserError(
-            "I cannot open this model: its files are broken or do not fit together.", "Choose another model."
-        ) from error
-    return model, {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+        return load(folder, config, settings, attention)
+    finally:
+        release(folder)
 
 
 def _remove(folder: Path) -> None:

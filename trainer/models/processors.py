@@ -4,33 +4,32 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
+from transformers import SequenceFeatureExtractor, Wav2Vec2CTCTokenizer
 
-from trainer.models.architectures import wants_attention_mask
+from trainer.errors import UserError
+from trainer.models.architectures import ARCHITECTURES, wants_attention_mask
+from trainer.models.listeners import LISTENERS, check_saved, read_saved
 from trainer.models.vocabulary import Vocabulary
-from trainer.speech.audio import SAMPLE_RATE
 
 
-def feature_extractor_for(folder: Path, config: dict[str, Any]) -> Wav2Vec2FeatureExtractor:
-    """As the base was trained: whether sound is brought to mean 0 and variance 1 is in its preprocessor_config."""
-    normalises = True  # the default of every published base
-    for name in ("processor_config.json", "preprocessor_config.json"):  # as transformers 5 and 4 save it
-        try:
-            values = json.loads((folder / name).read_text(encoding="utf-8"))
-            normalises = bool(values.get("feature_extractor", values)["do_normalize"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
-        break
-    return Wav2Vec2FeatureExtractor(
-        feature_size=1,
-        sampling_rate=SAMPLE_RATE,
-        padding_value=0.0,
-        do_normalize=normalises,
-        return_attention_mask=wants_attention_mask(config),
-    )
+def feature_extractor_for(folder: Path, config: dict[str, Any]) -> SequenceFeatureExtractor:
+    """As the base was trained: what varies between bases of a kind is in the extractor's file beside it.
+
+    Raises UserError for a base that hears in a way that is not known here, or whose files are broken.
+    """
+    listener, saved = LISTENERS[ARCHITECTURES[config["model_type"]].listener], read_saved(folder)
+    check_saved(saved, listener.fixed)
+    try:
+        extractor = listener.extractor(config, saved)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise UserError("This model's files do not tell how it listens.", "Choose another model.") from error
+    extractor.return_attention_mask = wants_attention_mask(config)
+    return extractor
 
 
-def save_processor(folder: Path, extractor: Wav2Vec2FeatureExtractor, vocabulary: Vocabulary) -> None:
+def save_processor(
+    folder: Path, extractor: SequenceFeatureExtractor, vocabulary: Vocabulary, config: dict[str, Any]
+) -> None:
     """Write vocab.json, tokenizer and feature extractor into a model's folder."""
     file = folder / "vocab.json"
     file.write_text(json.dumps(dict(vocabulary.tokens), ensure_ascii=False, indent=1), encoding="utf-8")
@@ -43,4 +42,5 @@ def save_processor(folder: Path, extractor: Wav2Vec2FeatureExtractor, vocabulary
         pad_token=vocabulary.pad,
         word_delimiter_token=vocabulary.delimiter,
     )
-    Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)
+    processor: Any = LISTENERS[ARCHITECTURES[config["model_type"]].listener].processor
+    processor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)

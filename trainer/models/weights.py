@@ -5,21 +5,47 @@ from math import prod
 from pathlib import Path
 
 from trainer.errors import UserError
+from trainer.hub.inspect import MOST_SHARDS
+from trainer.hub.reading import file_in, read_json
+from trainer.hub.refusals import FORMAT_THAT_RUNS
+from trainer.hub.source import INDEX, PICKLE, SAFETENSORS, is_shard
 
 HEADER_BYTES = 16 * 2**20  # a model of 1 B parameters has some 100 kB
 MOST_PARAMETERS = 2_500_000_000  # 10 GB in float32, as they are held on a CPU
-BYTES_EACH = {"F32": 4, "F16": 2, "BF16": 2}
+BYTES_EACH = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "I32": 4}  # whole numbers: counts of batch norms
 ELSEWHERE = "Choose another model."
 
 
-def check_weights(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor in the folder's *.safetensors files, by its name.
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files with a model's weights: one, or the shards that its index names.
 
-    Raises UserError for a header that does not fit its file, for other types than F32, F16 and BF16, and for more
-    than `MOST_PARAMETERS`. A folder without such files gives {}. Layout: the format's page in safetensors' README.
+    Raises UserError where there are none, where the index is broken, and for what `hub.reading.file_in` refuses.
+    """
+    if whole := file_in(folder, SAFETENSORS):
+        return [whole]
+    index = read_json(folder, INDEX)
+    if index is None:
+        if (folder / PICKLE).exists():
+            raise UserError(f"This model has its weights only as {PICKLE}, {FORMAT_THAT_RUNS}.", ELSEWHERE)
+        raise UserError(f"This model has no {SAFETENSORS}, so there are no weights to load.", ELSEWHERE)
+    where = index.get("weight_map")
+    names = set(map(str, where.values())) if isinstance(where, dict) else set()
+    if not 0 < len(names) <= MOST_SHARDS or not all(map(is_shard, names)):
+        raise UserError("This model's list of parts of its weights is broken.", ELSEWHERE)
+    files = [file_in(folder, name) for name in sorted(names)]
+    if None in files:
+        raise UserError("This model lacks a part of its weights.", ELSEWHERE)
+    return [file for file in files if file]
+
+
+def check_weights(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor in the model's weights, by its name.
+
+    Raises UserError where there are no weights, for a header that does not fit its file, for other types than
+    `BYTES_EACH`, and for more than `MOST_PARAMETERS`. Layout: the format's page in safetensors' README.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in weight_files(folder):
         try:
             shapes |= _header(file)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -38,7 +64,7 @@ def _header(file: Path) -> dict[str, tuple[int, ...]]:
             raise ValueError("header's length")
         entries = json.loads(opened.read(length))
     entries.pop("__metadata__", None)
-    shapes, taken = {}, 0
+    shapes, spans = {}, []
     for name, entry in entries.items():
         shape = tuple(entry["shape"])
         if len(shape) > 8 or not all(type(side) is int and 0 <= side < 2**40 for side in shape):
@@ -46,7 +72,13 @@ def _header(file: Path) -> dict[str, tuple[int, ...]]:
         begin, end = entry["data_offsets"]
         if end - begin != prod(shape) * BYTES_EACH[entry["dtype"]]:
             raise ValueError("offsets")
-        shapes[name], taken = shape, taken + end - begin
-    if taken != size - 8 - length:
+        shapes[name] = shape
+        spans.append((begin, end))
+    place = 0
+    for begin, end in sorted(spans):  # one after the other, without gaps: nothing is hidden, nothing read twice
+        if begin != place:
+            raise ValueError("offsets")
+        place = end
+    if place != size - 8 - length:
         raise ValueError("file's size")
     return shapes

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,10 +12,10 @@ import psutil
 
 from trainer.runs.events import ENDS, EventLog, EventReader
 from trainer.runs.identity import Identity, alive, identity_in, identity_of
+from trainer.runs.launching import gpu_count, trainer_command
 from trainer.runs.run import Run
 
 PROJECT = Path(__file__).resolve().parents[2]
-TRAINER = (sys.executable, "-m", "trainer", "finetune")
 
 # Secrets of the host that a trainer has no use for. Model code never sees them.
 _SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OAUTH_CLIENT_SECRET")
@@ -27,7 +26,7 @@ NICENESS = 5  # pages and transcriptions, which take little, are served before t
 
 
 def start_trainer(run: Run) -> subprocess.Popen[bytes]:
-    """Start `python -m trainer finetune --run FOLDER` in a session of its own.
+    """Start `python -m trainer finetune --run FOLDER` in a session of its own, on all GPUs there are.
 
     Its output goes to a file, never a pipe: a pipe that nobody reads fills up and freezes the trainer, and dies
     with the app.
@@ -36,7 +35,7 @@ def start_trainer(run: Run) -> subprocess.Popen[bytes]:
     env |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "PYTHONUNBUFFERED": "1"}
     with run.log.open("ab") as log:
         process = subprocess.Popen(
-            [*TRAINER, "--run", str(run.folder), "--quiet"],
+            trainer_command(["finetune", "--run", str(run.folder), "--quiet"], gpu_count()),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -93,7 +92,7 @@ def has_ended(run: Run) -> bool:
 def process_of(run: Run) -> psutil.Process | None:
     """The trainer's process; None where it is gone."""
     named = [identity_in(event) for event in EventReader(run.events).read_new() if "pid" in event]
-    for identity in (started_as(run), named[-1] if named else None):
+    for identity in (named[-1] if named else None, started_as(run)):
         if identity and alive(identity["pid"], identity["pid_started"]):
             with contextlib.suppress(psutil.NoSuchProcess):
                 return psutil.Process(int(identity["pid"]))

@@ -170,6 +170,17 @@ def _note(view: RunView, event: Event, time: float) -> None:
     view.notes.append(event["text"])
 
 
+def _followed(view: RunView, event: Event, time: float) -> None:
+    """Somebody here reads the log of a rented machine; `pid` is the reader's."""
+    view.pid, view.pid_started = event["pid"], event["pid_started"]
+    view.state, view.ended, view.what, view.todo = "running" if view.started else "waiting", None, "", ""
+
+
+def _lost(view: RunView, event: Event, time: float) -> None:
+    """Nobody reads it any more, while the machine may go on."""
+    view.state, view.ended, view.what, view.todo = "interrupted", time, event["what"], event["todo"]
+
+
 def _end(view: RunView, event: Event, time: float) -> None:
     view.state, view.ended = event["event"], time
     view.what, view.todo = event.get("what", ""), event.get("todo", "")
@@ -186,6 +197,8 @@ _HANDLERS = {
     "model_saved": _saved,
     "stopping": _stopping,
     "note": _note,
+    "followed": _followed,
+    "lost": _lost,
     "finished": _end,
     "stopped": _end,
     "failed": _end,

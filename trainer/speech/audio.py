@@ -78,15 +78,25 @@ def load_audio(source: bytes | str | Path, limits: AudioLimits | None = None) ->
 
 
 def to_wav(samples: np.ndarray, rate: int = SAMPLE_RATE) -> bytes:
-    """16-bit PCM WAV of mono samples (n,), for playing in a browser; made quieter where it would clip."""
-    peak = max(1.0, float(np.abs(samples).max(initial=0.0)))
+    """16-bit PCM WAV of mono samples (n,), for playing in a browser."""
     target = io.BytesIO()
     with wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(np.rint(samples * (32767 / peak)).astype("<i2").tobytes())
+        file.writeframes(to_16_bit(samples).astype("<i2").tobytes())
     return target.getvalue()
+
+
+def to_16_bit(samples: np.ndarray) -> np.ndarray:
+    """float32 as int16; what a 16-bit file holds comes out unchanged, what would clip is made quieter."""
+    peak = max(1.0, float(np.abs(samples).max(initial=0.0)))
+    return np.rint(samples * (32768.0 / peak)).clip(-32768, 32767).astype(np.int16)
+
+
+def from_16_bit(samples: np.ndarray) -> np.ndarray:
+    """int16 as float32 in [-1, 1]."""
+    return samples.astype(np.float32) / 32768.0
 
 
 def is_silent(samples: np.ndarray) -> bool:

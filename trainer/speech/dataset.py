@@ -10,7 +10,7 @@ import numpy as np
 
 from trainer.errors import UserError
 from trainer.settings import Settings
-from trainer.speech.audio import SAMPLE_RATE, AudioLimits, load_audio
+from trainer.speech.audio import SAMPLE_RATE, AudioLimits, from_16_bit, load_audio, to_16_bit
 from trainer.speech.locales import Locale
 from trainer.speech.sources import RawClip, Source, Split
 from trainer.speech.text import normalise, to_units
@@ -38,7 +38,7 @@ class Example:
 
     def waveform(self) -> np.ndarray:
         """float32 in [-1, 1]."""
-        return self.samples.astype(np.float32) / 32768.0
+        return from_16_bit(self.samples)
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,7 @@ class Preparation:
         units = to_units(text, self.locale)
         if self.frames_of(len(sound.samples)) < frames_needed(units):
             return "too short for their text"
-        samples = np.clip(np.round(sound.samples * 32767.0), -32768, 32767).astype(np.int16)
-        return Example(clip.name, samples, text, units)
+        return Example(clip.name, to_16_bit(sound.samples), text, units)
 
 
 def _say(left_out: Counter[str]) -> str:

@@ -6,6 +6,7 @@ from typing import TypedDict
 import numpy as np
 import torch
 from torch.utils.data import Dataset
+from transformers import BatchFeature
 
 from trainer.models.loading import Checkpoint
 from trainer.speech.audio import SAMPLE_RATE
@@ -50,7 +51,7 @@ class ClipDataset(Dataset[Item]):
 
 
 class Collator:
-    """Pads a batch: `input_values` and `attention_mask` (clips, samples), `lengths` in samples, `labels` with -100.
+    """Pads a batch: the model's input and `attention_mask` (clips, inputs), `lengths` in samples, `labels` with -100.
 
     Every model gets a mask, also those that are used without one: see `models.padding`.
 
@@ -59,7 +60,8 @@ class Collator:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._extractor = checkpoint.extractor
+        self._checkpoint = checkpoint
+        self._name, self._hop = checkpoint.architecture.input_name, checkpoint.architecture.hop
 
     def __call__(self, items: Sequence[Item]) -> Batch:
         """Normalise each clip by itself, then pad.
@@ -67,16 +69,26 @@ class Collator:
         Given a whole batch, an extractor without attention mask (every model with group norm) takes mean and
         variance over the padding too, so that a short clip beside a long one comes out too loud.
         """
-        clips = [self._extractor(item["waveform"], sampling_rate=SAMPLE_RATE).input_values[0] for item in items]
-        lengths = [len(item["waveform"]) for item in items]
-        padded = self._extractor.pad(
-            {"input_values": clips},
-            padding="max_length",
-            max_length=padded_length(max(lengths)),
-            return_attention_mask=True,
-            return_tensors="pt",
-        )
-        batch: Batch = {**padded, "lengths": torch.tensor(lengths)}
+        waveforms = [self._checkpoint.fit(item["waveform"]) for item in items]
+        lengths = [len(waveform) for waveform in waveforms]
+        clips = [self._listen(waveform) for waveform in waveforms]
+        # An extractor may pad at the end for one input more.
+        longest = padded_length(max(lengths)) // self._hop + (self._hop > 1)
+        batch: Batch = {"lengths": torch.tensor(lengths)}
+        for name in (self._name, "attention_mask"):
+            batch[name] = torch.stack([_padded(clip[name][0], longest) for clip in clips])
         labels = [torch.tensor(item["labels"], dtype=torch.long) for item in items]
         batch["labels"] = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
         return batch
+
+    def _listen(self, waveform: np.ndarray) -> BatchFeature:
+        return self._checkpoint.extractor(
+            waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
+        )
+
+
+def _padded(inputs: torch.Tensor, longest: int) -> torch.Tensor:
+    """(inputs, …) -> (longest, …), zeros after it."""
+    padded = inputs.new_zeros(longest, *inputs.shape[1:])
+    padded[: len(inputs)] = inputs
+    return padded

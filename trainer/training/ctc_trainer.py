@@ -15,6 +15,7 @@ from trainer.training.clips import Batch, ClipDataset, Collator
 from trainer.training.device import Device
 from trainer.training.evaluating import Evaluation
 from trainer.training.loss import ctc_loss
+from trainer.training.ranks import Ranks, Shares
 from trainer.training.recipe import Recipe
 
 
@@ -45,6 +46,8 @@ class CTCTrainer(Trainer):
         self._in_bf16 = device.precision == "bf16"
         self._check_model = check_model
         self._lengths = [example.seconds for example in train_dataset.examples]
+        self._ranks = Ranks.from_env()
+        self._shares: Shares | None = None
         self.audio_seconds = 0.0  # heard so far, for the speed shown
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -53,8 +56,16 @@ class CTCTrainer(Trainer):
             self._lengths, self._recipe.batch_seconds, self._recipe.batch_clips, self._recipe.seed
         )
         assert self.train_dataset is not None  # given to the constructor
+        if self._ranks.many:  # not prepared by accelerate, which would deal out whole batches
+            self._shares = Shares(sampler, self._ranks)
+            return DataLoader(self.train_dataset, batch_sampler=self._shares, collate_fn=self.data_collator)
         loader: DataLoader[Any] = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=self.data_collator)
         return self.accelerator.prepare(loader)
+
+    def training_step(self, model: torch.nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Forward and backward, in which gradient checkpointing hears a batch a second time."""
+        with self._checkpoint.clip_lengths(inputs["lengths"]):
+            return super().training_step(model, inputs, *args, **kwargs)
 
     def compute_loss(
         self,
@@ -70,14 +81,18 @@ class CTCTrainer(Trainer):
         # Here rather than by TrainingArguments(bf16=True), which wraps the model's forward for good: evaluations would
         # run in bf16 too, and tell other figures than the saved model gives.
         bf16 = torch.autocast(labels.device.type, torch.bfloat16, enabled=self._in_bf16)
-        with bf16, self._checkpoint.clip_lengths(lengths):
+        with bf16:
             outputs = model(**inputs)
         frames = torch.tensor([self._checkpoint.frames(int(length)) for length in lengths], device=labels.device)
         loss = ctc_loss(outputs.logits, frames, labels, self._checkpoint.vocabulary.blank)
+        if self._shares is not None:
+            loss = loss * self._shares.next_weight()
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Check the model clip by clip (see `training.evaluating`) and tell the callbacks."""
+        if not self._ranks.first:
+            return {}
         result = self._check_model(self.state.global_step)
         metrics = {"eval_loss": result.loss, "eval_wer": result.rates.wer, "eval_cer": result.rates.cer}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -26,10 +26,15 @@ class Evaluation:
 
 
 def hear(checkpoint: Checkpoint, waveform: np.ndarray) -> torch.Tensor:
-    """Logits of one clip, (frames, labels), float32, on the CPU. `waveform` is mono float32 at 16 kHz."""
+    """Logits of one clip, (frames, labels), float32, on the CPU. `waveform` is mono float32 at 16 kHz.
+
+    Frames that are only padding are cut off: some extractors round up.
+    """
+    waveform = checkpoint.fit(waveform)
     inputs = checkpoint.extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
     with torch.inference_mode():
-        return checkpoint.model(**inputs.to(checkpoint.model.device)).logits[0].float().cpu()
+        logits = checkpoint.model(**inputs.to(checkpoint.model.device)).logits[0]
+    return logits[: checkpoint.frames(len(waveform))].float().cpu()
 
 
 def spikes_of(checkpoint: Checkpoint, logits: torch.Tensor) -> list[Spike]:

@@ -17,9 +17,13 @@ from trainer.speech.locales import Locale, locale_of
 from trainer.speech.sources import Source, open_source
 from trainer.training.augmenting import SPEEDS
 from trainer.training.device import choose_device
+from trainer.training.machine import machine_of
+from trainer.training.ranks import Ranks
 from trainer.training.recipe import Recipe
 from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
 from trainer.training.stopping import StopSignal
+
+MISSING_SHOWN = 6  # letters that a base lacks, in a sentence
 
 
 def finetune(recipe: Recipe, settings: Settings, places: Places, tell: Tell, stop: StopSignal) -> Outcome:
@@ -35,9 +39,11 @@ def finetune(recipe: Recipe, settings: Settings, places: Places, tell: Tell, sto
         source = open_source(recipe.data, locale, settings)
         dataset, vocabulary, keep_head = _prepare(recipe, settings, locale, base, source, tell, stop)
         device = choose_device(recipe.precision)
+        tell("machine", **machine_of(device))
         overrides = _overrides(recipe, base, dataset)
         checkpoint = open_base(base, vocabulary, overrides, keep_head, device.attention)
-    _save_shown_clips(dataset, places.clips)
+    if Ranks.from_env().first:
+        _save_shown_clips(dataset, places.clips)
     session = Session(recipe, device, places, tell, stop, checkpoint, dataset, locale)
     return session.run()
 
@@ -52,6 +58,8 @@ def _prepare(
     own = read_vocabulary(base)
     keep_head = own is not None and own.covers(texts, locale)
     vocabulary = own if own is not None and keep_head else vocabulary_for(texts, locale)
+    if own is not None:
+        tell("note", text=_of_the_letters(own, keep_head, texts, locale))
     config = read_config(base)
     preparation = Preparation(
         locale=locale,
@@ -79,6 +87,16 @@ def _prepare(
     return dataset, vocabulary, keep_head
 
 
+def _of_the_letters(own: Vocabulary, kept: bool, texts: list[str], locale: Locale) -> str:
+    """What becomes of the letters that a base can write already."""
+    if kept:
+        return f"The model you start from can write {locale.english} already: it keeps its letters and learns on."
+    lacking = own.missing(texts, locale)
+    shown = ", ".join(f"“{letter}”" for letter in lacking[:MISSING_SHOWN])
+    more = f" and {len(lacking) - MISSING_SHOWN} more" if len(lacking) > MISSING_SHOWN else ""
+    return f"The model you start from cannot write {shown}{more}: it keeps its ear and learns its letters anew."
+
+
 def _limit(examples: list[Any], most: int, seed: int) -> list[Any]:
     if len(examples) <= most:
         return examples
@@ -93,18 +111,17 @@ def _overrides(recipe: Recipe, base: Path, dataset: SpeechDataset) -> dict[str, 
     if recipe.augment:
         shortest = int(shortest / SPEEDS[1]) - 1  # spoken faster
     span = min(config.get("mask_time_length", 10), shortest - 1)
-    values: dict[str, Any] = {
-        "mask_time_length": max(1, span),
-        "mask_time_min_masks": 0,
-        "mask_feature_prob": 0.0,  # crashes WavLM
-    }
-    if span < 1:
-        values["mask_time_prob"] = 0.0
-    elif recipe.mask_time_prob is not None:
-        values["mask_time_prob"] = recipe.mask_time_prob
+    row, values = ARCHITECTURES[config["model_type"]], dict[str, Any]()
+    if row.masks_time:
+        values |= {"mask_time_length": max(1, span), "mask_time_min_masks": 0}
+        if span < 1:
+            values["mask_time_prob"] = 0.0
+        elif recipe.mask_time_prob is not None:
+            values["mask_time_prob"] = recipe.mask_time_prob
+        if recipe.mask_time_prob is not None or not row.masks_features:
+            values["mask_feature_prob"] = 0.0
     if recipe.dropout is not None:
-        row = ARCHITECTURES[config["model_type"]]
-        values |= dict.fromkeys(row.dropouts, recipe.dropout) | dict.fromkeys(row.zeroed, 0.0)
+        values |= row.with_dropout(recipe.dropout)
     return values
 
 

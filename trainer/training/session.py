@@ -18,6 +18,7 @@ from trainer.training.clips import ClipDataset
 from trainer.training.ctc_trainer import CTCTrainer
 from trainer.training.device import Device
 from trainer.training.evaluating import Evaluation, evaluate
+from trainer.training.ranks import SECONDS_TO_WAIT, Ranks, stop_together
 from trainer.training.recipe import Recipe
 from trainer.training.stopping import StopRequested, StopSignal
 
@@ -95,7 +96,9 @@ class Session:
             ClipDataset(self.dataset.test, self.checkpoint),
             check_model=self.check_model,
         )
+        ranks = Ranks.from_env()
         trainer.add_callback(_Telling(self, trainer))
+        trainer.add_callback(stop_together(ranks, self.stop, trainer.args.device))
         trainer.remove_callback(transformers.PrinterCallback)
         self.tell("phase", phase="training", done=0, total=self.recipe.max_steps)
         try:
@@ -106,7 +109,7 @@ class Session:
             if self.steps == 0:
                 raise
             outcome = "stopped"
-        if self.best is None:
+        if self.best is None and ranks.first:
             self._save(self.steps, None)
         return outcome
 
@@ -218,4 +221,5 @@ def _arguments(recipe: Recipe, device: Device, folder: Path) -> TrainingArgument
         remove_unused_columns=False,
         dataloader_num_workers=0,
         adam_beta2=recipe.adam_beta2,
+        ddp_timeout=SECONDS_TO_WAIT,
     )

@@ -22,6 +22,7 @@ class StopSignal:
 
     def __init__(self, stop_file: Path | None = None) -> None:
         self.requested = False
+        self.together = False  # several processes train: they agree on the step after which all stop, see `ranks`
         self._anywhere = False
         self._file = stop_file
 
@@ -34,14 +35,14 @@ class StopSignal:
 
     def check(self) -> None:
         """Raises StopRequested once it was asked for."""
-        if self.requested:
+        if self.requested and not self.together:
             raise StopRequested
 
     @contextmanager
     def anywhere(self) -> Iterator[None]:
         """Inside, a request interrupts at once, even a download that waits for the network."""
         self.check()
-        self._anywhere = True
+        self._anywhere = not self.together
         try:
             yield
         finally:

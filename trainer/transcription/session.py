@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import UserError
 from trainer.settings import Settings
 from trainer.speech.audio import SAMPLE_RATE, AudioLimits, is_silent, load_audio
+from trainer.transcription import zerogpu
 from trainer.transcription.choices import HUB, READY, RUN, folder_of_choice
 
 if TYPE_CHECKING:
@@ -61,8 +62,11 @@ def _listen(path: str, settings: Settings) -> "np.ndarray":
 
 
 def _transcript(samples: "np.ndarray", folder: Path, started: float, name: str) -> Transcript:
-    with _lock:  # one at a time uses all cores already
-        hearing = _transcriber(folder)(samples)
+    if zerogpu.helps(folder):
+        hearing = zerogpu.hear(folder, samples)
+    else:
+        with _lock:  # one at a time uses all cores already
+            hearing = _transcriber(folder)(samples)
     took = time.perf_counter() - started
     return Transcript(hearing.text, hearing.words, len(samples) / SAMPLE_RATE, took, name)
 
@@ -74,6 +78,8 @@ def warm_up(choice: str, settings: Settings, owner: str) -> None:
     if choice.startswith((RUN, READY)):
         try:
             folder = folder_of_choice(choice, settings, owner)
+            if zerogpu.helps(folder):
+                return  # it is opened where the GPU is
             with _lock:
                 _transcriber(folder)
         except UserError:

@@ -13,7 +13,7 @@ from trainer.training.evaluating import hear, spikes_of
 # Attention's memory grows with the square of the length, so long sound is heard in windows that overlap; of each
 # overlap the first half is taken from the earlier window and the second from the later one, so that every frame
 # kept has heard some seconds around it.
-WINDOW_SECONDS = 30.0
+MOST_SECONDS = 34.0  # heard at once; less where the model's positions end before
 OVERLAP_SECONDS = 4.0
 
 
@@ -41,10 +41,11 @@ class Transcriber:
 
     def _logits(self, waveform: np.ndarray) -> torch.Tensor:
         stride = self._checkpoint.stride
-        window = int(WINDOW_SECONDS * SAMPLE_RATE) // stride * stride
-        overlap = int(OVERLAP_SECONDS * SAMPLE_RATE) // (2 * stride) * 2 * stride
-        if len(waveform) <= window + overlap:
+        most = min(int(MOST_SECONDS * SAMPLE_RATE), self._checkpoint.longest or len(waveform))
+        if len(waveform) <= most:
             return hear(self._checkpoint, waveform)
+        overlap = int(OVERLAP_SECONDS * SAMPLE_RATE) // (2 * stride) * 2 * stride
+        window = (most - overlap) // stride * stride
         step, half = window - overlap, overlap // 2 // stride  # in samples; in frames
         parts = []
         for start in range(0, len(waveform) - overlap, step):

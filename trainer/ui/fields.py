@@ -13,6 +13,7 @@ from trainer.training.presets import PRESETS
 from trainer.ui.data_card import LOOKING
 from trainer.ui.form import OWN_FOLDER, Form, form_of, preset_label
 from trainer.ui.fragments import fragment
+from trainer.ui.renting import RentingFields, build_renting
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class LeftSide:
     fields: Fields
     data_card: gr.HTML
     data_sounds: gr.HTML
+    share: gr.Checkbox
+    renting: RentingFields
     start: gr.Button
     start_note: gr.HTML
 
@@ -75,10 +78,18 @@ def build_left_side(settings: Settings) -> LeftSide:
     preset = gr.Radio(preset_choices(settings, None), value=first.preset, label="How long?", elem_id="preset")
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         form = _advanced(first, settings, locale, preset)
+        share = gr.Checkbox(
+            False,
+            label="Share it on the Hub when it has finished",
+            info="Only for you to see, until you change that there",
+            interactive=settings.can_sign_in,
+            elem_id="share-when-finished",
+        )
+        renting = build_renting()
     with gr.Column(elem_id="start-bar"):
         start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
     start_note = fragment("", elem_id="start-note")
-    return LeftSide(form, data_card, data_sounds, start, start_note)
+    return LeftSide(form, data_card, data_sounds, share, renting, start, start_note)
 
 
 def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio) -> Fields:

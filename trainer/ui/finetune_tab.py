@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from trainer.publishing.publish import Token
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.ui.faults import toasted
@@ -12,7 +13,9 @@ from trainer.ui.fields import LeftSide, build_left_side
 from trainer.ui.form import Form
 from trainer.ui.form_handlers import FormHandlers
 from trainer.ui.panel import Panel, build_panel
+from trainer.ui.renting import RentingHandlers
 from trainer.ui.run_handlers import RunHandlers, Visit
+from trainer.ui.sharing import SharingFields, signed
 from trainer.ui.watching import Watch, nothing_yet
 
 SECONDS_BETWEEN_POLLS = 2.0  # drawing takes a third of a core from the training at 1 s
@@ -45,6 +48,7 @@ class FineTuneTab:
 
     left: LeftSide
     panel: Panel
+    sharing: SharingFields
     watch: gr.State
     more: gr.State  # changes when a glance saw more than it could say
     hub: gr.State  # whether the Hub can be reached; None while nobody knows
@@ -69,14 +73,15 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
         with gr.Column(scale=4, min_width=300, elem_id="left-side"):
             left = build_left_side(settings)
         with gr.Column(scale=7, min_width=320, elem_id="right-side"):
-            panel = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds)
-    tab = FineTuneTab(left, panel, gr.State(Watch()), gr.State(0), gr.State(None), secret, banner)
+            panel, sharing = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds, settings)
+    tab = FineTuneTab(left, panel, sharing, gr.State(Watch()), gr.State(0), gr.State(None), secret, banner)
     runs, form = RunHandlers(settings), FormHandlers(settings)
     _wire_runs(demo, runs, tab)
     _wire_data(demo, form, tab)
     _wire_presets(demo, form, runs, tab)
     _wire_results(form, runs, tab)
     _wire_deleting(runs, tab)
+    _wire_renting(demo, runs, tab)
     return tab
 
 
@@ -96,20 +101,61 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
         *visit, run_id = sent
         return runs.choose(Visit(*visit), run_id)
 
-    def start(*sent: Any) -> list[Any]:
-        return runs.start(Visit(*sent[: len(tab.visit)]), Form(*sent[len(tab.visit) :]))
+    def start(signer: Token | None, *sent: Any) -> list[Any]:
+        *sent_form, share = sent[len(tab.visit) :]
+        return runs.start(Visit(*sent[: len(tab.visit)]), Form(*sent_form), share, signer)
 
-    def stop(*sent: Any) -> list[Any]:
-        return runs.stop(Visit(*sent))
+    def share(signer: Token | None, *sent: Any) -> list[Any]:
+        *visit, name, visibility, licence = sent
+        return runs.share(Visit(*visit), signer, name, visibility, licence)
+
+    def stop(signer: Token | None, *sent: Any) -> list[Any]:
+        return runs.stop(Visit(*sent), signer)
 
     panel, fields = tab.panel, tab.left.fields
     demo.load(toasted(arrive), tab.visit, [tab.secret, *tab.shown], **AT_ONCE)
     panel.timer.tick(glance, tab.visit, [tab.watch, panel.status, panel.losses, tab.more], **AT_ONCE)
     tab.more.change(poll, tab.visit, tab.shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
-    panel.stop.click(toasted(stop), tab.visit, tab.shown, **AT_ONCE)
-    started = panel.start.click(toasted(start), [*tab.visit, *fields.components], tab.shown, **AT_ONCE)
+    panel.stop.click(toasted(signed(runs.settings, stop)), tab.visit, tab.shown, **AT_ONCE)
+    started = panel.start.click(
+        toasted(signed(runs.settings, start)),
+        [*tab.visit, *fields.components, tab.left.share],
+        tab.shown,
+        **AT_ONCE,
+    )
+    panel.share.click(toasted(signed(runs.settings, share)), [*tab.visit, *tab.sharing.inputs], tab.shown, **AT_ONCE)
     started.then(None, js=_TO_THE_PANEL)
+
+
+def _wire_renting(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
+    """A rented machine: on offer once it is known that the visitor is signed in, which may take seconds to ask."""
+    handlers, fields, form = RentingHandlers(runs.settings), tab.left.renting, tab.left.fields
+
+    def rent(signer: Token | None, *sent: Any) -> list[Any]:
+        visit, wished, filled = sent[:4], sent[4:7], sent[7:]
+        return runs.rent(Visit(*visit), Form(*filled), *wished, signer)
+
+    demo.load(
+        signed(runs.settings, handlers.welcome),
+        tab.secret,
+        [fields.group, fields.machines, fields.machine],
+        **QUEUED,
+    )
+    gr.on(
+        [watched.change for watched in (*fields.inputs[1:], form.preset, form.max_steps, form.base, form.data)],
+        handlers.cost,
+        [*fields.inputs, *form.components],
+        fields.cost,
+        **QUEUED,
+    )
+    fields.start.click(
+        toasted(signed(runs.settings, rent)),
+        [*tab.visit, *fields.inputs, *form.components],
+        tab.shown,
+        show_progress_on=fields.start,
+        api_visibility="private",
+    ).then(None, js=_TO_THE_PANEL)
 
 
 def _wire_data(demo: gr.Blocks, form: FormHandlers, tab: FineTuneTab) -> None:

@@ -8,6 +8,7 @@ from trainer.settings import Settings
 from trainer.ui.faults import toasted
 from trainer.ui.finetune_tab import AT_ONCE, build_finetune_tab
 from trainer.ui.fragments import fragment
+from trainer.ui.hosting import build_duplicate_button
 from trainer.ui.transcribe_tab import Listener, build_transcribe_tab
 from trainer.ui.visitors import browser_secret
 
@@ -30,6 +31,7 @@ def build(settings: Settings) -> gr.Blocks:
                 finetune = build_finetune_tab(demo, settings, secret, banner)
             with gr.Tab("Transcribe", id="transcribe") as transcribe_tab:
                 transcribe = build_transcribe_tab(demo, settings, secret, transcribe_tab, AT_ONCE)
+        build_duplicate_button(settings)
         listener = Listener(settings)
 
         def talk(secret: object, watch: Any) -> list[Any]:

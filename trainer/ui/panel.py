@@ -5,8 +5,10 @@ from typing import Any
 
 import gradio as gr
 
+from trainer.settings import Settings
 from trainer.ui.fragments import fragment
 from trainer.ui.housekeeping import Housekeeping, build_housekeeping
+from trainer.ui.sharing import SharingFields, build_sharing
 from trainer.ui.watching import NO_EARLIER, STOP, Shown, parts
 
 
@@ -27,6 +29,9 @@ class Panel:
     actions_note: gr.HTML
     start: gr.Button
     start_note: gr.HTML
+    share: gr.Button
+    share_name: gr.Textbox
+    share_note: gr.HTML
     earlier: gr.Dropdown
     room: gr.HTML
     delete: gr.Button
@@ -49,7 +54,9 @@ class Panel:
         return [row.name for row in fields(Panel) if row.metadata.get("watched", True)]
 
 
-def build_panel(start: gr.Button, start_note: gr.HTML, shown: Shown, seconds: float) -> Panel:
+def build_panel(
+    start: gr.Button, start_note: gr.HTML, shown: Shown, seconds: float, settings: Settings
+) -> tuple[Panel, SharingFields]:
     """Lay it out as it is before anything is known of the visitor; a tick every `seconds`."""
     first = {name: draw() for name, (_, draw) in parts(shown).items()}
     fragment('<h2 class="step-title"><b>2</b>Watch it learn</h2>')
@@ -66,10 +73,13 @@ def build_panel(start: gr.Button, start_note: gr.HTML, shown: Shown, seconds: fl
     table = fragment(first["table"], elem_id="learning")
     sounds = fragment("", elem_id="clip-sounds", visible="hidden")
     notes = fragment("", elem_id="run-notes")
+    sharing = build_sharing(settings)
     earlier = gr.Dropdown([], label="Earlier runs", info=NO_EARLIER, interactive=False, elem_id="earlier")
     housekeeping = build_housekeeping()
     timer = gr.Timer(seconds, active=False)
-    return Panel(
+    panel = Panel(
         status, rates, losses, sounds, table, notes, stop, talk, download, again, actions_note, start, start_note,
-        earlier, housekeeping.room, housekeeping.delete, timer, housekeeping,
+        sharing.share, sharing.share_name, sharing.share_note, earlier, housekeeping.room, housekeeping.delete,
+        timer, housekeeping,
     )  # fmt: skip
+    return panel, sharing

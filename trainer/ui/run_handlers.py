@@ -4,6 +4,7 @@ import functools
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,12 @@ from typing import Any
 import gradio as gr
 
 from trainer.errors import UserError
+from trainer.publishing.publish import Hub, Token, who_signs
+from trainer.publishing.sharing import sharing_of, start_sharing
+from trainer.publishing.wishes import Wish, suggested_name
+from trainer.renting.hardware import Machine, offer
+from trainer.renting.ledger import rented_of
+from trainer.renting.renting import rent, stop_rented
 from trainer.runs.deleting import delete_run
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
@@ -18,6 +25,7 @@ from trainer.runs.queue import recent_line, seconds_until_turn
 from trainer.runs.quota import check_line, room_of
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.runs.starting import start_run
+from trainer.runs.view import RunView
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES, Locale
 from trainer.training.presets import preset_of
@@ -26,6 +34,9 @@ from trainer.ui.faults import explain, note
 from trainer.ui.form import Form, recipe_of
 from trainer.ui.housekeeping import room_line
 from trainer.ui.panel import Panel
+from trainer.ui.picture import picture
+from trainer.ui.renting import limit_of, machine_called
+from trainer.ui.sharing import PUBLIC
 from trainer.ui.visitors import NOBODY, owner_of, valid_or_new
 from trainer.ui.watching import QUICK, Shown, Watch, changes, nothing_yet, quick_changes
 from trainer.ui.wording import summary
@@ -99,22 +110,51 @@ class RunHandlers:
         """An earlier run was chosen from the list."""
         return self._answer(Visit(visit.secret, Watch(run_id, visit.watch.active), visit.preset, visit.hub))
 
-    def start(self, visit: Visit, form: Form) -> list[Any]:
+    def start(self, visit: Visit, form: Form, share: bool = False, signer: Token | None = None) -> list[Any]:
         """Start was pressed. What keeps it from starting is said beside the button."""
         owner = owner_of(visit.secret, self.settings)
         if owner == NOBODY:
             return self._nothing(start_note=note(STRANGER))
         try:
             recipe = recipe_of(form, self.settings)
+            if share:
+                who_signs(signer, self._hub)
             run = self._pressed_twice(owner, recipe) or start_run(self.settings, recipe, owner)
+            if share:
+                start_sharing(run, Wish(suggested_name(run.id)), signer, _curves(run), self._hub)
         except Exception as error:
             return self._nothing(start_note=note(explain(error)))
         return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
 
-    def stop(self, visit: Visit) -> list[Any]:
+    def rent(
+        self,
+        visit: Visit,
+        form: Form,
+        machines: list[Machine],
+        name: str | None,
+        limit: float | None,
+        signer: Token | None,
+    ) -> list[Any]:
+        """Start on the rented GPU was pressed. Sending what it needs there takes some seconds."""
+        owner = owner_of(visit.secret, self.settings)
+        if owner == NOBODY:
+            return self._nothing(start_note=note(STRANGER))
+        try:
+            if self._active(owner):
+                raise UserError("You have one under way already.", "Stop it, or wait until it has ended.")
+            machine, recipe = machine_called(name, machines), recipe_of(form, self.settings)
+            minutes = offer(recipe, machine, self.settings, limit_of(limit)).limit_minutes
+            run = rent(self.settings, recipe, owner, machine, minutes, signer, self._hub)
+        except Exception as error:
+            return self._nothing(start_note=note(explain(error)))
+        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+
+    def stop(self, visit: Visit, signer: Token | None = None) -> list[Any]:
         """Stop was pressed. The trainer is asked at once; insisting takes seconds and happens in a thread."""
         run = self.find(visit)
-        if run:
+        if run and rented_of(run):
+            stop_rented(run, signer, self._hub)
+        elif run:
             run.ask_to_stop()
             threading.Thread(target=_insist, args=(run,), name=f"stop-{run.id}", daemon=True).start()
         return self._answer(visit)
@@ -128,6 +168,21 @@ class RunHandlers:
         left = next(iter(list_runs(self.settings.runs_dir, owner_of(visit.secret, self.settings))), None)
         watch = Watch(left.id if left else None, visit.watch.active)
         return self._answer(Visit(visit.secret, watch, visit.preset, visit.hub))
+
+    def share(self, visit: Visit, signer: Token | None, name: str, visibility: str, licence: str) -> list[Any]:
+        """Share was pressed. It goes on in a thread, and the ticks say how far it is."""
+        run = self.find(visit)
+        try:
+            if run is None:
+                raise UserError("That run is not there any more.", "Choose another one.")
+            start_sharing(run, Wish(name, visibility != PUBLIC, licence), signer, _curves(run), self._hub)
+        except Exception as error:
+            return self._nothing(share_note=note(explain(error)))
+        return self._answer(visit)
+
+    @property
+    def _hub(self) -> Hub:
+        return Hub(on_space=self.settings.on_space)
 
     def find(self, visit: Visit) -> Run | None:
         """The run that this page looks at, where it is this visitor's."""
@@ -167,6 +222,8 @@ class RunHandlers:
             wait=seconds_until_turn(self.settings, run) if view.state == "waiting" and view.place else None,
             earlier=lambda: self._earlier(owner),
             room=lambda: self._room(owner),
+            sharing=sharing_of(run),
+            can_sign_in=self.settings.can_sign_in,
         )
         return shown, active.id if active else None
 
@@ -207,6 +264,10 @@ def _room_line(settings: Settings, runs: tuple[Run, ...], clock: int) -> str:
 def _locale_of(run: Run) -> Locale:
     recipe = run.config().get("recipe", {})
     return LOCALES.get(recipe.get("locale", ""), LOCALES["en-US"])
+
+
+def _curves(run: Run) -> Callable[[RunView], bytes]:
+    return lambda view: picture(view, _locale_of(run))
 
 
 def _created(run: Run) -> float:

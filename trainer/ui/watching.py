@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from trainer.publishing.sharing import NOT_SHARED, Sharing
 from trainer.runs.run import Run
 from trainer.runs.view import RunView
 from trainer.speech.locales import Locale
@@ -20,6 +21,7 @@ from trainer.ui.drawings import Drawings
 from trainer.ui.example import example_view
 from trainer.ui.faults import note
 from trainer.ui.learning import learning_table
+from trainer.ui.sharing import sharing_parts
 from trainer.ui.status import NOTHING_YET, notes, status_line
 
 LOSS_POINTS = 240  # the plot is some 250 units wide
@@ -64,6 +66,8 @@ class Shown:
     wait: float | None = None  # seconds until its turn
     earlier: Callable[[], list[tuple[str, str]]] = list  # label and id of each of the visitor's runs, the newest first
     room: Callable[[], str] = str  # the line on what they take on the disk
+    sharing: Sharing = NOT_SHARED
+    can_sign_in: bool = True
 
     @property
     def has_model(self) -> bool:
@@ -111,8 +115,9 @@ def parts(shown: Shown) -> dict[str, Part]:
         "earlier": ((run_id, view.over, shown.busy, view.state == "waiting"), lambda: _earlier(shown)),
         "room": ((run_id, view.over, shown.busy), shown.room),
         "delete": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
+        **sharing_parts(shown),
         # It rests while nothing goes on, so that an idle page asks for nothing.
-        "timer": (shown.busy, lambda: gr.update(active=shown.busy)),
+        "timer": (_moving(shown), lambda: gr.update(active=_moving(shown))),
     }
 
 
@@ -163,6 +168,10 @@ def _steps(shown: Shown) -> int:
         return shown.view.max_steps
     steps = shown.run.config().get("recipe", {}).get("max_steps", 0)
     return steps if isinstance(steps, int) else 0
+
+
+def _moving(shown: Shown) -> bool:
+    return shown.busy or shown.sharing.going_on
 
 
 def _startable(shown: Shown) -> bool:

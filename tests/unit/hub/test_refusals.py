@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.hub import FakeHub
 from tests.unit.hub.samples import FILES, MODEL, Fetch, assert_warm
 from trainer.errors import UserError
-from trainer.hub.fetch import FetchLimits
+from trainer.hub.inspect import FetchLimits
 from trainer.hub.reach import reachable
 
 GIGABYTE = 10**9
@@ -22,7 +22,6 @@ GIGABYTE = 10**9
         ({"config.json": b"{}"}, "has no model.safetensors, so there are no weights"),
         ({"config.json": b"{}", "pytorch_model.bin": b"\x80"}, "pytorch_model.bin, a format that can run hidden code"),
         ({"config.json": b"{}", "weights.pt": b"\x80"}, "a PyTorch pickle, a format that can run hidden code"),
-        ({"config.json": b"{}", "model.safetensors.index.json": b"{}"}, "split over several files"),
         ({"config.json": b" " * 2**21, "model.safetensors": b"1"}, r"The config.json of .* is 2.1 MB, far more"),
         ({"config.json": b"{}", "sub/model.safetensors": b"1"}, "has no model.safetensors"),
     ],

@@ -5,7 +5,7 @@ import math
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-SAMPLES_PER_FEATURE = 160  # 10 ms at 16 kHz, the hop of every published feature extractor
+from trainer.models.frames import HOP
 
 
 @strict
@@ -109,4 +109,4 @@ class MCTCTConfig(PreTrainedConfig):
     @property
     def inputs_to_logits_ratio(self) -> int:
         """Samples to a frame of logits, as the stock pipeline asks for it."""
-        return SAMPLES_PER_FEATURE * self.features_per_frame
+        return HOP * self.features_per_frame

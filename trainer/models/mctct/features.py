@@ -9,6 +9,8 @@ from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.audio_utils import mel_filter_bank, optimal_fft_length, window_function
 from transformers.utils import logging
 
+from trainer.models.frames import whole_windows
+
 logger = logging.get_logger(__name__)
 
 FRAMES_AT_ONCE = 2048  # some 20 MB of spectra: a recording of minutes shall not take hundreds
@@ -72,7 +74,7 @@ class MCTCTFeatureExtractor(SequenceFeatureExtractor):
 
     def frames(self, samples: int) -> int:
         """Feature frames for so many samples: whole windows only."""
-        return max(0, (samples - self.sample_size) // self.sample_stride + 1)
+        return whole_windows(samples, self.sample_size, self.sample_stride)
 
     def __call__(
         self,

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from trainer.models.frames import mctct_convolved, mctct_padding
 from trainer.models.mctct.config import MCTCTConfig
 
 LengthsT = TypeVar("LengthsT", int, torch.Tensor)
@@ -17,9 +18,7 @@ def frames_after_convolutions(config: MCTCTConfig, features: LengthsT) -> Length
     For one convolution, which every published model has, this is what Transformers 4 told. For several, its figure
     was not what its convolutions gave unless all but the last had stride 1; this is.
     """
-    length = features + 2 * _padding(config)
-    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
-        length = (length - kernel) // stride + 1
+    length = mctct_convolved(features, config.conv_kernel, config.conv_stride)
     return max(length, 0) if isinstance(length, int) else length.clamp(min=0)
 
 
@@ -27,11 +26,6 @@ def frame_mask(config: MCTCTConfig, attention_mask: torch.Tensor, frames: int) -
     """The mask of feature frames, (clips, features), as one of output frames: (clips, frames), bool."""
     lengths = frames_after_convolutions(config, attention_mask.sum(-1))
     return torch.arange(frames, device=lengths.device) < lengths[:, None]
-
-
-def _padding(config: MCTCTConfig) -> int:
-    """Frames of zeros on either side. All of it comes before the first convolution."""
-    return sum(kernel // 2 for kernel in config.conv_kernel)
 
 
 class MCTCTScale(nn.Module):
@@ -52,7 +46,7 @@ class MCTCTConvolutions(nn.Module):
 
     def __init__(self, config: MCTCTConfig) -> None:
         super().__init__()
-        self.padding = _padding(config)
+        self.padding = mctct_padding(config.conv_kernel)
         self.conv_layers = nn.ModuleList(
             nn.Conv1d(inputs, outputs, kernel, stride)
             for inputs, outputs, kernel, stride in zip(

@@ -1,0 +1,1 @@
+"""Sharing a finished run on the Hub: its files, its page, and the talk with huggingface_hub. Needs no torch."""
