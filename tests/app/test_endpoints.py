@@ -89,7 +89,11 @@ CASES = {
         lambda scene, secret: [secret, _of_run(scene), scene.client.upload("a.wav", beep(0.5, 440))],
         LETTER,
     ),
-    "start": Case(lambda scene, secret: [*VISIT(scene, secret), *vars(form_of(QUICK)).values()]),
+    "start": Case(lambda scene, secret: [*VISIT(scene, secret), *vars(form_of(QUICK)).values(), False]),
+    "share": Case(lambda scene, secret: [*VISIT(scene, secret), "somebody/model", "private", "cc-by-4.0"]),
+    "rent": Case(lambda scene, secret: [*VISIT(scene, secret), [], None, 30, *vars(form_of(QUICK)).values()]),
+    "welcome": Case(lambda scene, secret: [secret]),
+    "cost": Case(lambda scene, secret: [[], None, 30, *vars(form_of(QUICK)).values()]),
     "stop": Case(VISIT, looks_at="going", effect=lambda scene: scene.going.stop_file.exists()),
     "delete": Case(VISIT, effect=lambda scene: not scene.finished.folder.exists()),
     # What follows knows no visitor.
