@@ -97,5 +97,5 @@ def _too_full(settings: Settings, taken: int) -> bool:
 
 
 def gigabytes(size: int) -> str:
-    """ "1.4 GB", or "16 MB" below a tenth of that."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
+    """ "1.4 GB", "50 GB", or "16 MB" below a tenth of one."""
+    return f"{size / 1e9:.1f}".removesuffix(".0") + " GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

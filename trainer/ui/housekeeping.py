@@ -8,6 +8,7 @@ import gradio as gr
 from trainer.runs.quota import Room, gigabytes
 from trainer.ui.fragments import fragment
 
+WORTH_NAMING = 10**6  # bytes
 ASKED = "Delete this training and its model for good?"
 
 
@@ -39,7 +40,7 @@ def room_line(room: Room, runs: int) -> str:
     if not runs:
         return ""
     whose = "Your training takes" if runs == 1 else f"Your {runs} trainings take"
-    parts = [f"{name} {gigabytes(size)}" for name, size in _parts(room) if size]
+    parts = [f"{name} {gigabytes(size)}" for name, size in _parts(room) if size >= WORTH_NAMING]
     text = f"{whose} {gigabytes(room.total)}" + (f": {', '.join(parts)}." if parts else ".")
     if room.most:
         text += f" All trainings on this computer may take {gigabytes(room.most)}."
