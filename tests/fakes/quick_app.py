@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -23,7 +24,7 @@ from trainer.settings import Settings
 from trainer.training.recipe import Recipe
 
 
-def quick_trainer(arguments: list[str], gpus: int) -> list[str]:
+def quick_trainer(arguments: Sequence[str], gpus: int) -> list[str]:
     """In place of `runs.launching.trainer_command`."""
     return [sys.executable, "-m", "tests.fakes.quick_trainer", *arguments[1:]]
 

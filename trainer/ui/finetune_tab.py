@@ -218,10 +218,10 @@ def _wire_deleting(runs: RunHandlers, tab: FineTuneTab) -> None:
         return [gr.update(visible=False), *runs.delete(Visit(*sent))]
 
     def ask() -> dict[str, Any]:
-        return gr.update(visible=True)  # type: ignore[no-any-return]
+        return gr.update(visible=True)
 
     def close() -> dict[str, Any]:
-        return gr.update(visible=False)  # type: ignore[no-any-return]
+        return gr.update(visible=False)
 
     keeping = tab.panel.housekeeping
     keeping.delete.click(ask, None, keeping.question, **AT_ONCE)

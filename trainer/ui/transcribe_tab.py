@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from html import escape
@@ -96,7 +96,7 @@ class Listener:
                 async for words in said:
                     yield [words, gr.skip()]
 
-    async def _words(self, owner: str, choice: str, path: str) -> AsyncIterator[str]:
+    async def _words(self, owner: str, choice: str, path: str) -> AsyncGenerator[str, None]:
         spot = None
         try:
             # What may be a download does not keep others waiting.
