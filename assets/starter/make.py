@@ -105,7 +105,7 @@ class Learner(nn.Module):
         mask = (torch.arange(batch.sounds.shape[1]) < batch.lengths[:, None]).long()
         with (
             torch.autocast("cpu", torch.bfloat16),
-            clip_lengths(self.model, batch.lengths, KERNELS[0], STRIDES[0]),
+            clip_lengths(self.model, (batch.lengths - KERNELS[0]) // STRIDES[0] + 1, _frames(batch)),
         ):
             heard = self.model.wav2vec2(batch.sounds, attention_mask=mask, output_hidden_states=True)
             phones = self.phones(heard.hidden_states[PHONES_LAYER])

@@ -14,10 +14,17 @@ from tests.app.conftest import shoot
 from tests.app.serving import App, start_app
 from tests.app.sight import faults_of_sight
 from tests.fakes.hub_writes import WritableHub
+from tests.fakes.rendering import open_card
 from tests.fakes.sharable import sharable_run
+from trainer.publishing.parts import parts_of
+from trainer.publishing.wishes import Wish
+from trainer.runs.following import view_of
 from trainer.runs.run import Run
+from trainer.speech.locales import LOCALES
+from trainer.ui.picture import picture
 
 pytestmark = pytest.mark.timeout(300)
+EN = LOCALES["en-US"]
 MINE, HOST, VISITOR = "hf_canary_of_mine", "hf_canary_of_the_host", "hf_canary_of_the_visitor"
 
 
@@ -171,6 +178,35 @@ def test_a_space_without_sign_in_says_so(hub: WritableHub, browser: Browser, tmp
         assert {call.token for call in hub.calls} == {""}
     finally:
         app.stop()
+
+
+def test_a_models_page_shows_its_curves_and_runs_nothing_of_a_transcript(browser: Browser, tmp_path: Path) -> None:
+    run = sharable_run(tmp_path / "data")
+    evil = "<script>window.evil = 1</script><img src=x onerror='window.evil = 1'> | `${evil}` [x](javascript:evil)"
+    lines = [json.loads(line) for line in run.events.read_text().splitlines()]
+    for event in lines:
+        for guess in event.get("guesses", [])[:1]:
+            guess |= {"reference": evil, "hypothesis": f"---\n# {evil}"}
+    run.events.write_text("".join(json.dumps(event) + "\n" for event in lines))
+    view = view_of(run)
+    card = next(
+        part.content
+        for part in parts_of(run, Wish("my-model"), "anna/my-model", "https://huggingface.co", picture(view, EN))
+        if part.name == "README.md"
+    )
+    assert isinstance(card, bytes)
+    (tmp_path / "curves.png").write_bytes(picture(view, EN))
+    page = browser.new_page(viewport={"width": 900, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_card(page, card.decode(), tmp_path)
+    shoot(page, "model-card")
+    assert page.evaluate("window.evil") is None
+    assert page.evaluate("[...document.images].map((image) => image.naturalWidth)") == [1496]
+    assert {url.rpartition("/")[2] for url in asked} == {"card.html", "curves.png"}
+    assert page.locator("tbody").nth(1).locator("tr").count() == 5 and page.locator("h1").count() == 1
+    assert evil in page.locator("tbody").nth(1).inner_text()
+    page.close()
 
 
 def own(run: Run, page: Page) -> None:

@@ -102,4 +102,5 @@ def test_what_is_off_is_said_in_a_sentence(home: Path, arguments: list[str], mes
 def test_doctor_says_what_there_is(home: Path) -> None:
     facts = json.loads(_call(home, "doctor", "--json").stdout)
     assert {"torch", "device", "precision", "memory", "hub", "default", "microphone"} <= set(facts)
+    assert facts["recommended"].startswith("starter: ") and "base models" in facts["fitting"]
     assert "out of reach" in facts["hub"] and "practice" in facts["default"]

@@ -57,6 +57,20 @@ def test_data_and_base_come_from_the_hub_and_its_models_transcribe(tmp_path: Pat
         assert b"hf_canary" not in file.read_bytes(), file
 
 
+def test_what_cannot_fit_the_memory_is_refused_before_its_weights_are_downloaded(tmp_path: Path) -> None:
+    config = {"hidden_size": 4096, "num_hidden_layers": 96, "num_attention_heads": 32, "intermediate_size": 16_384}
+    run = tmp_path / "run"
+    with FakeHub() as hub:
+        files = {"config.json": json.dumps({"model_type": "wav2vec2", **config}).encode(), "model.safetensors": b"0"}
+        hub.add_model("somebody/giant", files)
+        done = _call(hub, tmp_path, "finetune", "--base", "somebody/giant", "--run", str(run))
+        assert done.returncode == 1
+        assert hub.files_sent() == ["config.json"]
+    last = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
+    assert last["event"] == "failed"
+    assert "GB of memory, and this computer has" in last["what"]
+
+
 def test_a_repo_that_is_no_ctc_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
     config = json.dumps({"model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"]}).encode()
     with FakeHub() as hub:

@@ -23,6 +23,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from tests.fakes.hub_search import Listed, search
 from trainer.speech.locales import LOCALES
 
 MINDS14 = "PolyAI/minds14"
@@ -110,6 +111,7 @@ class FakeHub:
         self.file_status: int | None = None
         self.drop_after: int | None = None
         self.drops = -1
+        self.listed: list[Listed] = []  # what a search finds
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -179,6 +181,8 @@ class FakeHub:
             await asyncio.sleep(self.delay)
             if self.status:
                 return _refuse(self.status)
+            if path == "/api/models":
+                return search(self.listed, request)
             if match := _FILE.fullmatch(path):
                 return self._file(request, match)
             if match := _API.fullmatch(path):

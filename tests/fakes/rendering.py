@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from markdown_it import MarkdownIt
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 _LOOK = """
   body { font: 16px/1.6 system-ui, sans-serif; color: #1f2937; max-width: 820px; margin: 2rem auto; padding: 0 1rem; }
@@ -18,11 +18,8 @@ def html_of(card: str) -> str:
     return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(body)
 
 
-def picture_of(browser: Browser, card: str, folder: Path, path: Path) -> None:
-    """A screenshot of the whole page; pictures come from the folder."""
-    page_file = folder / "card.html"
-    page_file.write_text(f"<!doctype html><meta charset=utf-8><style>{_LOOK}</style>{html_of(card)}", encoding="utf-8")
-    page = browser.new_page(viewport={"width": 900, "height": 900})
-    page.goto(page_file.as_uri())
-    page.screenshot(path=path, full_page=True)
-    page.close()
+def open_card(page: Page, card: str, folder: Path) -> None:
+    """Show it; its pictures come from the folder."""
+    file = folder / "card.html"
+    file.write_text(f"<!doctype html><meta charset=utf-8><style>{_LOOK}</style>{html_of(card)}", encoding="utf-8")
+    page.goto(file.as_uri())

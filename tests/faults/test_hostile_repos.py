@@ -13,13 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.hostile_repos import (
-    BOTH,
-    HostileFolder,
-    hostile_folders,
-    hostile_repos,
-    sound_files,
-)
+from tests.fakes.hostile_folders import HostileFolder, hostile_folders
+from tests.fakes.hostile_repos import hostile_repos
+from tests.fakes.hostile_rows import BOTH, sound_files
 from tests.fakes.hub import FakeHub, Seen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,6 +163,15 @@ def test_nothing_was_planted_sent_or_fetched_that_should_not_be(outcome: Outcome
     fetched = {seen.path.rpartition("/")[2] for seen in outcome.requests if "/resolve/" in seen.path}
     assert not [name for name in fetched if not name.endswith((".json", ".safetensors"))]
     assert not [name for name in fetched if "evil" in name or name in {"alphabet.json", "adapter_config.json"}]
+
+
+def test_no_weights_of_a_refused_repo_were_fetched(outcome: Outcome) -> None:
+    """Their headers say enough. Only a repo that will do as a base and not to listen with is fetched for both."""
+    opened = {f"/evil/{repo.name}/" for repo in REPOS if repo.sentence is None or repo.roles != BOTH}
+    downloads = [seen.path for seen in outcome.requests if seen.method == "HEAD" and ".safetensors" in seen.path]
+    whole = [path for path in downloads if not path.endswith(".index.json")]
+    assert len(whole) > len(opened) / 2
+    assert not [path for path in whole if not any(path.startswith(repo) for repo in opened)]
 
 
 def test_the_figures(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:

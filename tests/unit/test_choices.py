@@ -11,7 +11,8 @@ from trainer.runs.run import LOCAL_OWNER
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.transcription import choices
-from trainer.transcription.choices import choice_here, folder_of_choice, model_choices
+from trainer.transcription.choices import choice_here, folder_of_choice, model_choices, remember_choice
+from trainer.transcription.worked import MOST, worked
 from trainer.ui.model_note import model_note
 from trainer.ui.transcribe_tab import ANY_LANGUAGE, Listener
 
@@ -108,3 +109,23 @@ def test_other_models_are_explained_only_where_it_helps() -> None:
     assert model_note("run:20261123-151204-en-US-9f3a1c", own=True, hub=True) == ""
     assert model_note("somebody/their-model", own=False, hub=True) == ""
     assert "no model for this language" in model_note("", own=False, hub=False)
+
+
+def test_a_model_that_listened_well_is_offered_to_its_owner_again(settings: Settings) -> None:
+    for repo in ("anna/german", "hub:facebook/wav2vec2-base-960h", "https://huggingface.co/anna/german"):
+        remember_choice(repo, settings, LOCAL_OWNER)
+    remember_choice(READY, settings, LOCAL_OWNER)
+    assert worked(settings, LOCAL_OWNER) == ["anna/german", "facebook/wav2vec2-base-960h"]
+    assert offered(settings, "en-US") == [READY, "hub:anna/german", ENGLISH]
+    assert worked(settings, "somebodyelse") == []
+
+
+def test_only_so_many_are_remembered_and_a_broken_file_is_none(settings: Settings) -> None:
+    for number in range(MOST + 3):
+        remember_choice(f"anna/model-{number}", settings, LOCAL_OWNER)
+    assert worked(settings, LOCAL_OWNER)[0] == f"anna/model-{MOST + 2}"
+    assert len(worked(settings, LOCAL_OWNER)) == MOST
+    next((settings.data_dir / "worked").iterdir()).write_text("{")
+    assert worked(settings, LOCAL_OWNER) == []
+    remember_choice("anna/german", settings, "../../escaped")
+    assert len(list((settings.data_dir / "worked").iterdir())) == 2

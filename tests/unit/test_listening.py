@@ -9,15 +9,18 @@ import pytest
 import torch
 from transformers import AutoFeatureExtractor, AutoProcessor, AutoTokenizer
 
-from tests.fakes.sounds import say
+from tests.fakes.sounds import say, wav
 from tests.fakes.tiny_models import tiny_model
 from trainer.errors import UserError
 from trainer.models.architectures import ARCHITECTURES, shortest_samples
 from trainer.models.loading import Checkpoint, open_base, open_checkpoint
 from trainer.models.vocabulary import vocabulary_for
+from trainer.settings import Settings
+from trainer.speech.dataset import Preparation, Splitting
 from trainer.speech.locales import LOCALES
+from trainer.speech.sources import RawClip, Source
 from trainer.training.batching import padded_length
-from trainer.training.clips import Batch, Collator, Item
+from trainer.training.clips import Batch, ClipDataset, Collator, Item
 from trainer.training.evaluating import hear
 from trainer.transcription.transcriber import MOST_SECONDS, Transcriber
 
@@ -99,6 +102,16 @@ def test_too_short_a_clip_is_heard_with_silence(checkpoint: Checkpoint) -> None:
         Transcriber(checkpoint)(sound)
 
 
+def test_too_short_a_clip_is_left_out_of_training_and_counted(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    shortest = shortest_samples(checkpoint.config)
+    clips = [RawClip(str(size), wav(say("a")[:size]), "a", "train") for size in (shortest - 1, shortest)]
+    prepare = Preparation(EN, "lower", Settings(data_dir=tmp_path), checkpoint.frames)
+    dataset = prepare(Source("folder", clips), Splitting(clips, clips[1:]))
+    assert dataset.left_out == {"too short for their text": 1}
+    batch = Collator(checkpoint)([ClipDataset(dataset.train, checkpoint)[0]])
+    assert torch.isfinite(_together(checkpoint, batch)).all()
+
+
 def test_stock_classes_open_what_is_saved(checkpoint: Checkpoint, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "model", {})
     checkpoint.model.eval()
@@ -106,7 +119,7 @@ def test_stock_classes_open_what_is_saved(checkpoint: Checkpoint, tmp_path: Path
     torch.testing.assert_close(hear(opened, WAVEFORMS[1]), hear(checkpoint, WAVEFORMS[1]))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     assert len(tokenizer) == len(checkpoint.vocabulary.tokens)
-    extractor = AutoFeatureExtractor.from_pretrained(tmp_path / "model")
+    extractor: Any = AutoFeatureExtractor.from_pretrained(tmp_path / "model")
     processor: Any = AutoProcessor.from_pretrained(tmp_path / "model")
     assert type(extractor) is type(processor.feature_extractor) is type(checkpoint.extractor)
     name = checkpoint.architecture.input_name
@@ -134,12 +147,13 @@ def test_long_sound_is_heard_in_windows_that_fit(monkeypatch: pytest.MonkeyPatch
 
 def test_what_the_extractor_s_file_says_is_kept_or_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     kind = checkpoint.architecture.listener
-    said, refused = {
+    files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "samples": ({"do_normalize": False}, {"sampling_rate": 8000}),
         "mctct": ({"normalize_means": False, "mel_floor": 2.0}, {"hop_length": 20}),
         "stacked": ({}, {"stride": 3}),
         "parakeet": ({"preemphasis": 0.5}, {"n_fft": 1024}),
-    }[kind]
+    }
+    said, refused = files[kind]
     file = tmp_path / "base" / "preprocessor_config.json"
     file.write_text(json.dumps(said))
     extractor = open_base(tmp_path / "base", checkpoint.vocabulary, {}, keep_head=False).extractor

@@ -12,13 +12,13 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from tests.fakes.hostile_repos import Payload, sound_files
+from tests.fakes.hostile_rows import Payload, sound_files
 from tests.fakes.hub import FakeHub
 from tests.fakes.tiny_models import TINY, tiny_model
 from trainer.errors import UserError
 from trainer.hub import reach
 from trainer.models import opening
-from trainer.models.checking import check_config
+from trainer.models.checking import ModelChecks
 from trainer.models.fetching import fetch_checked
 from trainer.models.loading import open_base, open_checkpoint
 from trainer.models.vocabulary import Vocabulary
@@ -69,7 +69,7 @@ def test_memory_is_counted_before_it_is_taken(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(opening, "free_memory", lambda: 10**15)
     monkeypatch.setenv("VOICETUNE_MAX_LOAD", "0.00001")
     with pytest.raises(UserError, match=r"takes \d+\.\d kB of memory, where 10.0 kB is the most"):
-        check_config(config)
+        ModelChecks().config(config)
 
 
 def test_a_value_of_the_config_never_reaches_a_loader(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_secrets_of_the_host_do_not_reach_the_trainer(tmp_path: Path, monkeypatc
             return 0
 
     monkeypatch.setenv("HF_TOKEN", "hf_canary")
-    monkeypatch.setattr(processes, "gpu_count", lambda: 0)  # it asks a program too
+    monkeypatch.setattr(processes, "gpu_count", lambda: 1)
     monkeypatch.setattr(subprocess, "Popen", Process)
     processes.start_trainer(create_run(tmp_path / "run", Recipe()))
     assert "hf_canary" not in seen.values() and seen["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"

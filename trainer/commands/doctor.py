@@ -8,8 +8,14 @@ import shutil
 import psutil
 
 from trainer.hub.reach import reachable
+from trainer.models.base_table import ROWS
+from trainer.models.bases import bases_on_offer, is_here
 from trainer.settings import Settings
+from trainer.speech.locales import locale_of
 from trainer.speech.sources import kind_of, practice_locales
+from trainer.training.fitting import in_gb, longest_clip
+from trainer.training.hardware import this_machine
+from trainer.training.recommending import fit_of_row, recommend
 
 MICROPHONE = (
     "The browser, not this program, opens the microphone. It asks you once; it does so only on "
@@ -34,6 +40,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _models(hub: bool, settings: Settings) -> dict[str, str]:
+    """The base recommended for American English, and which fit this machine's memory."""
+    machine = this_machine()
+    gpu = "no NVIDIA GPU" if machine.gpu is None else f"GPU {in_gb(machine.gpu)}"
+    here = {row.id for row in ROWS if is_here(row.id)}
+    best = recommend(locale_of("en-US"), machine, here, hub)
+    longest = longest_clip("auto", settings, hub)
+    sized = [(row, fit_of_row(row, machine, longest)) for row in bases_on_offer()]
+    return {
+        "for training": f"{in_gb(machine.memory)} of memory, {gpu}",
+        "recommended": f"{best.base}: {best.reason}",
+        "fitting": f"{sum(fit.fits for _, fit in sized)} of {len(sized)} base models; too large: "
+        + (", ".join(f"{row.id} ({in_gb(fit.needed)} of {fit.where})" for row, fit in sized if not fit.fits) or "none"),
+    }
+
+
 def examine(settings: Settings) -> dict[str, str]:
     """The facts in the order they are read."""
     import torch
@@ -56,6 +78,7 @@ def examine(settings: Settings) -> dict[str, str]:
         "disk": f"{shutil.disk_usage(data_dir).free / 2**30:.1f} GiB free for runs",
         "hub": "reachable" if hub else "out of reach: practice clips and the starter model are used instead",
         "default": f"data {default}, base starter, preset quick",
+        **_models(hub, settings),
         "practice": ", ".join(practice_locales()),
         "microphone": MICROPHONE,
     }

@@ -19,6 +19,7 @@ from trainer.runs.timekeeping import at_most
 from trainer.runs.turns import turn
 from trainer.runs.view import failure
 from trainer.settings import Settings
+from trainer.training.fitting import check_fits
 from trainer.training.presets import PRESETS, preset_of
 from trainer.training.ranks import Ranks
 from trainer.training.recipe import Precision, Recipe, Schedule
@@ -124,6 +125,7 @@ def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
 
 def _train(run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal) -> int:
     tell("queued", **own_identity())
+    check_fits(recipe, settings)  # before one's turn and before any weights are downloaded
     with (
         turn(settings.turns_dir, run_, lambda place: tell("place", place=place), stop.check),
         at_most(settings.limits.minutes_a_run, run_),

@@ -6,19 +6,29 @@ model it is, only the floor above knows.
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from trainer.hub.heads import Head, fetch_head
 from trainer.hub.ids import check_repo_id
 from trainer.hub.inspect import COMMIT, FetchLimits, Listing
 from trainer.hub.quota import Quota
 from trainer.hub.reach import reachable
 from trainer.hub.refusals import broken_off, disk_full, explain, out_of_reach, passing, too_large
-from trainer.hub.source import CONFIG, INDEX, Progress, Source
+from trainer.hub.source import CONFIG, INDEX, Progress, Source, is_shard
 
 LIMITS = FetchLimits()
-CheckConfig = Callable[[dict[str, Any]], None]  # raises UserError for a config.json that will not do
+
+
+class Checks(Protocol):
+    """What the floor above asks of a model before its weights are downloaded. Each raises UserError."""
+
+    def config(self, config: dict[str, Any]) -> None:
+        """Of config.json, before anything else is downloaded."""
+
+    def rest(self, folder: Path, heads: list[Head]) -> None:
+        """Of all small files, which are in the folder, and of the beginnings of the weights, which are not."""
 
 
 def fetch_model(
@@ -28,7 +38,7 @@ def fetch_model(
     allow_pickle: bool = False,
     token: str | Literal[False] = False,
     limits: FetchLimits = LIMITS,
-    check_config: CheckConfig | None = None,
+    checks: Checks | None = None,
     quota_bytes: int | None = None,
     on_progress: Progress | None = None,
     endpoint: str | None = None,
@@ -39,7 +49,7 @@ def fetch_model(
 
     `revision` is a branch, tag or commit (the default branch where None). `allow_pickle` takes
     pytorch_model.bin where there is no model.safetensors: for curated bases alone, so it demands a commit.
-    `check_config` sees config.json before anything else is downloaded. `endpoint` and `cache_dir` are
+    `checks` see the small files and what the weights hold before those are downloaded. `endpoint` and `cache_dir` are
     huggingface_hub's own where None; `shared` is another such cache, which is only read. With `quota_bytes` the models
     in `cache_dir` that were used least recently make room, and this one is held until `quota.release(folder)`. Where
     the Hub is out of reach or in trouble, what was fetched earlier is returned.
@@ -52,7 +62,7 @@ def fetch_model(
     quota = Quota(source.cache_dir, quota_bytes) if quota_bytes is not None else None
     try:
         with quota.holding(source.folder) if quota else contextlib.nullcontext():
-            return _fetch(source, allow_pickle, limits, check_config, quota, on_progress)
+            return _fetch(source, allow_pickle, limits, checks, quota, on_progress)
     except OSError as error:  # of the quota's marks: a folder that cannot be written, a disk that is full
         raise explain(error, source.repo_id, broken_off(source.repo_id)) from error
 
@@ -61,7 +71,7 @@ def _fetch(
     source: Source,
     allow_pickle: bool,
     limits: FetchLimits,
-    check_config: CheckConfig | None,
+    checks: Checks | None,
     quota: Quota | None,
     on_progress: Progress | None,
 ) -> Path:
@@ -76,7 +86,8 @@ def _fetch(
             return folder
         raise explain(error, source.repo_id, out_of_reach(source.repo_id)) from error
     listing = Listing.of(info, source)
-    files = _choose(source, listing, allow_pickle, limits, check_config)
+    small, weights = _choose(source, listing, allow_pickle, limits, checks)
+    files = small | weights
     total = sum(files.values())
     if folder := source.whole(listing.commit, files):
         if on_progress:
@@ -88,22 +99,27 @@ def _fetch(
     if quota:
         quota.make_room(source.folder, source.repo_id, total, missing)
     _check_disk(source, missing, limits)
+    if checks:
+        with source.explaining():
+            folder = source.get_all(small, listing.commit)
+            heads = [fetch_head(source, name, listing.commit, weights[name]) for name in weights if is_shard(name)]
+        checks.rest(folder, heads)
     return source.download(listing.commit, files, on_progress)
 
 
 def _choose(
-    source: Source, listing: Listing, allow_pickle: bool, limits: FetchLimits, check_config: CheckConfig | None
-) -> dict[str, int]:
-    """The files to download, with their bytes, the weights last. Raises UserError where they will not do."""
+    source: Source, listing: Listing, allow_pickle: bool, limits: FetchLimits, checks: Checks | None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The small files and those of the weights, with their bytes. Raises UserError where they will not do."""
     small = listing.small(limits)
     weights = listing.weights(allow_pickle, limits)
     _check_total(source, small | weights, limits)
-    if check_config:
-        check_config(source.read(CONFIG, listing.commit))
+    if checks:
+        checks.config(source.read(CONFIG, listing.commit))
     if INDEX in weights:
         weights |= listing.shards(source.read(INDEX, listing.commit))
         _check_total(source, small | weights, limits)
-    return small | weights
+    return small, weights
 
 
 def _check_total(source: Source, files: Mapping[str, int], limits: FetchLimits) -> None:

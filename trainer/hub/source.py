@@ -2,7 +2,8 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,10 +101,8 @@ class Source:
     def read(self, name: str, commit: str) -> dict[str, Any]:
         """A small JSON file of the repo, from the cache or else the Hub. Raises UserError."""
         found = next((path for cache in self._caches if (path := self._in(cache, name, commit))), None)
-        try:
+        with self.explaining():
             path = found or self._get(name, commit)
-        except Exception as error:  # huggingface_hub names no end of what it may raise, and hf_xet adds its own
-            raise explain(error, self.repo_id, broken_off(self.repo_id)) from error
         values = read_json(path.parent, name, CONFIG_BYTES if name == CONFIG else SMALL_BYTES)
         if values is None:  # deleted in this instant
             raise broken_off(self.repo_id)
@@ -137,14 +136,25 @@ class Source:
     def download(self, commit: str, files: Mapping[str, int], on_progress: Progress | None) -> Path:
         """Get `files` (name to bytes, the weights last) and make the revision's name point to them."""
         count = _Count(sum(files.values()), on_progress)
-        try:
+        with self.explaining():
             for name, size in files.items():
                 path = self._get(name, commit, tqdm_class=count.bar())
                 count.complete(size)
             self.remember(path.parent)
+        return path.parent
+
+    def get_all(self, names: Iterable[str], commit: str) -> Path:
+        """Get some files alone, and leave the revision's name as it is. Raises what huggingface_hub raises."""
+        paths = [self._get(name, commit) for name in names]
+        return paths[0].parent
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What breaks while something is fetched, in a UserError."""
+        try:
+            yield
         except Exception as error:  # huggingface_hub names no end of what it may raise, and hf_xet adds its own
             raise explain(error, self.repo_id, broken_off(self.repo_id)) from error
-        return path.parent
 
     def remember(self, folder: Path) -> None:
         """Write the cache's refs/<revision>, which huggingface_hub leaves out when asked for a commit.

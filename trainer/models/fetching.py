@@ -8,7 +8,7 @@ from trainer.hub.inspect import FetchLimits
 from trainer.hub.quota import release
 from trainer.hub.reading import file_in
 from trainer.hub.source import PICKLE, SAFETENSORS, Progress
-from trainer.models.checking import check_config, check_folder
+from trainer.models.checking import ModelChecks, check_folder
 from trainer.models.weights import check_weights
 from trainer.settings import Settings
 
@@ -34,7 +34,7 @@ def fetch_checked(
         revision=revision,
         allow_pickle=pickle,
         limits=FetchLimits(total_bytes=settings.max_model_bytes, reach_seconds=settings.hub_timeout),
-        check_config=check_config,
+        checks=ModelChecks(),
         quota_bytes=settings.max_cache_bytes,
         on_progress=on_progress,
         endpoint=settings.hub_endpoint,

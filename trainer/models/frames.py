@@ -6,11 +6,9 @@ too short to be heard at all.
 
 from collections.abc import Iterable
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 WINDOW, HOP = 400, 160  # samples: 25 ms of sound each 10 ms, in every log-mel extractor here
-
-LengthsT = TypeVar("LengthsT", int, Any)  # a number, or a tensor of them
 
 
 def whole_windows(samples: int, window: int = WINDOW, hop: int = HOP) -> int:
@@ -18,14 +16,14 @@ def whole_windows(samples: int, window: int = WINDOW, hop: int = HOP) -> int:
     return max(0, (samples - window) // hop + 1)
 
 
-def convolved(length: LengthsT, kernels: Iterable[int], strides: Iterable[int]) -> LengthsT:
-    """What convolutions without padding leave of a length; may be below 0."""
+def convolved(length: Any, kernels: Iterable[int], strides: Iterable[int]) -> Any:
+    """What convolutions without padding leave of a length, a number or a tensor of them; may be below 0."""
     for kernel, stride in zip(kernels, strides, strict=True):
         length = (length - kernel) // stride + 1
     return length
 
 
-def mctct_convolved(length: LengthsT, kernels: Iterable[int], strides: Iterable[int]) -> LengthsT:
+def mctct_convolved(length: Any, kernels: Iterable[int], strides: Iterable[int]) -> Any:
     """The same for M-CTC-T, which puts the zeros of all its convolutions before the first one."""
     return convolved(length + 2 * mctct_padding(kernels), kernels, strides)
 

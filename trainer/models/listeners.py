@@ -44,7 +44,7 @@ def _samples(config: Values, saved: Values) -> SequenceFeatureExtractor:
 
 
 def _mctct(config: Values, saved: Values) -> SequenceFeatureExtractor:
-    values = {name: bool(saved.get(name, True)) for name in ("normalize_means", "normalize_vars")}
+    values: Values = {name: bool(saved.get(name, True)) for name in ("normalize_means", "normalize_vars")}
     for name in ("frame_signal_scale", "preemphasis_coeff", "mel_floor"):
         if _is_number(saved.get(name)):
             values[name] = saved[name]

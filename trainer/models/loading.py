@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, SequenceFeatureExtractor
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from trainer.errors import UserError
@@ -44,7 +44,7 @@ class Checkpoint:
     """A model with all that is needed to use it."""
 
     model: PreTrainedModel
-    extractor: SequenceFeatureExtractor
+    extractor: Any  # a SequenceFeatureExtractor, which declares no call
     vocabulary: Vocabulary
     config: dict[str, Any]
 

@@ -20,7 +20,7 @@ from trainer.hub.refusals import size
 from trainer.models.architectures import ARCHITECTURES
 from trainer.models.mctct import register
 from trainer.models.memory import free_memory
-from trainer.models.weights import check_weights, weight_files
+from trainer.models.weights import Shapes, check_weights, weight_files
 from trainer.settings import Settings
 
 SOME_LETTERS = 32
@@ -42,6 +42,11 @@ def check_builds(config: dict[str, Any]) -> None:
     _check_memory(plan)
 
 
+def check_fits(config: dict[str, Any], shapes: Shapes) -> None:
+    """Raises UserError where weights of these shapes are not those of the config's model. Allocates nothing."""
+    _plan({**config, "vocab_size": config.get("vocab_size") or SOME_LETTERS}, {}, shapes, None)
+
+
 def load(
     folder: Path, config: dict[str, Any], settings: dict[str, Any], attention: str | None = None
 ) -> tuple[PreTrainedModel, set[str]]:
@@ -50,19 +55,25 @@ def load(
     `settings` are put over `config`'s values. Raises UserError where weights and config do not fit together or not into
     memory: names and shapes are compared on the meta device, before anything is allocated.
     """
-    cleaned = _configured(config, settings)
-    shapes = check_weights(folder)
-    with _broken():
-        state: dict[str, Any] = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-        plan, found = _assemble(cleaned, state, attention, device_map="meta")
-    new = _only_head(config, found)
-    _check_memory(plan)
-    del plan, state
+    cleaned, new = _plan(config, settings, check_weights(folder), attention)
     with _broken(), ExitStack() as opened:
         files = [opened.enter_context(safe_open(file, framework="pt")) for file in weight_files(folder)]
         views = {name: file.get_slice(name) for file in files for name in file.keys()}  # noqa: SIM118
         model, _ = _assemble(cleaned, views, attention)
     return model, new
+
+
+def _plan(
+    config: dict[str, Any], settings: dict[str, Any], shapes: Shapes, attention: str | None
+) -> tuple[PreTrainedConfig, set[str]]:
+    """The load on the meta device: the config to load with, and the names that `load` gives."""
+    cleaned = _configured(config, settings)
+    with _broken():
+        state: dict[str, Any] = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+        plan, found = _assemble(cleaned, state, attention, device_map="meta")
+    new = _only_head(config, found)
+    _check_memory(plan)
+    return cleaned, new
 
 
 def _clean(config: dict[str, Any]) -> PreTrainedConfig:

@@ -44,7 +44,7 @@ class OwnFramesBatchNorm(OwnFrames, nn.BatchNorm1d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(B, C, T) in and out."""
-        if self.frames is None or not self.training:
+        if self.frames is None or not self.training or int(self.frames.sum()) < 2:  # a single one has no variance
             return super().forward(input)
         own, channels = self.own(input, self.frames)[:, 0], input.transpose(0, 1)
         heard = super().forward(channels[:, own][None])[0]  # as one long clip: (1, C, all own frames)

@@ -1,19 +1,21 @@
 """The headers of a model's safetensors files, checked before a byte of the weights is read into memory."""
 
 import json
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 
 from trainer.errors import UserError
+from trainer.hub.heads import HEAD_BYTES, Head
 from trainer.hub.inspect import MOST_SHARDS
 from trainer.hub.reading import file_in, read_json
 from trainer.hub.refusals import FORMAT_THAT_RUNS
 from trainer.hub.source import INDEX, PICKLE, SAFETENSORS, is_shard
 
-HEADER_BYTES = 16 * 2**20  # a model of 1 B parameters has some 100 kB
-MOST_PARAMETERS = 2_500_000_000  # 10 GB in float32, as they are held on a CPU
 BYTES_EACH = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "I32": 4}  # whole numbers: counts of batch norms
 ELSEWHERE = "Choose another model."
+
+Shapes = dict[str, tuple[int, ...]]  # of tensors, by name
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -38,33 +40,41 @@ def weight_files(folder: Path) -> list[Path]:
     return [file for file in files if file]
 
 
-def check_weights(folder: Path) -> dict[str, tuple[int, ...]]:
+def check_weights(folder: Path) -> Shapes:
     """The shape of each tensor in the model's weights, by its name.
 
-    Raises UserError where there are no weights, for a header that does not fit its file, for other types than
-    `BYTES_EACH`, and for more than `MOST_PARAMETERS`. Layout: the format's page in safetensors' README.
+    Raises UserError where there are no weights, for a header that does not fit its file, and for other types than
+    `BYTES_EACH`. Layout: the format's page in safetensors' README.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in weight_files(folder):
-        try:
-            shapes |= _header(file)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise UserError("This model's weights are broken or of a kind I cannot read.", ELSEWHERE) from error
-    if sum(map(prod, shapes.values())) > MOST_PARAMETERS:
-        raise UserError("This model is too large for this computer's memory.", "Choose a smaller model.")
+    return shapes_of(_head(file) for file in weight_files(folder))
+
+
+def shapes_of(heads: Iterable[Head]) -> Shapes:
+    """The same of the beginnings of the files. Raises UserError."""
+    shapes: Shapes = {}
+    try:
+        for head in heads:
+            shapes |= _header(head)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UserError("This model's weights are broken or of a kind I cannot read.", ELSEWHERE) from error
     return shapes
 
 
-def _header(file: Path) -> dict[str, tuple[int, ...]]:
-    """Raises ValueError, TypeError, KeyError or AttributeError for a file that is not as its header says."""
-    size = file.stat().st_size
+def _head(file: Path) -> Head:
     with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        if not 2 <= length <= min(HEADER_BYTES, size - 8):
-            raise ValueError("header's length")
-        entries = json.loads(opened.read(length))
+        begin = opened.read(8)
+        return Head(begin + opened.read(min(int.from_bytes(begin, "little"), HEAD_BYTES - 8)), file.stat().st_size)
+
+
+def _header(head: Head) -> Shapes:
+    """Raises ValueError, TypeError, KeyError or AttributeError for a file that is not as its header says."""
+    length = int.from_bytes(head.data[:8], "little")
+    if not 2 <= length <= min(HEAD_BYTES, head.size) - 8 or len(head.data) < 8 + length:
+        raise ValueError("header's length")
+    entries = json.loads(head.data[8 : 8 + length])
     entries.pop("__metadata__", None)
-    shapes, spans = {}, []
+    shapes: Shapes = {}
+    spans = []
     for name, entry in entries.items():
         shape = tuple(entry["shape"])
         if len(shape) > 8 or not all(type(side) is int and 0 <= side < 2**40 for side in shape):
@@ -79,6 +89,6 @@ def _header(file: Path) -> dict[str, tuple[int, ...]]:
         if begin != place:
             raise ValueError("offsets")
         place = end
-    if place != size - 8 - length:
+    if place != head.size - 8 - length:
         raise ValueError("file's size")
     return shapes

@@ -1,5 +1,6 @@
 """A model's page on the Hub: what it does and how well, how to use it, how it was made, and what it cannot do."""
 
+from trainer.models.base_table import ROWS
 from trainer.publishing.facts import Facts
 from trainer.publishing.markup import inline, table
 from trainer.publishing.metadata import EXAMPLE, metadata
@@ -32,7 +33,6 @@ _DATA_LICENCES = {
     "practice": "CC0-1.0",
     "folder": "the author's own",
 }
-_APACHE = ("starter", "facebook/wav2vec2-base", "facebook/wav2vec2-base-960h")
 
 
 def card(facts: Facts, wish: Wish, repo_id: str, home: str, example: bool) -> str:
@@ -206,7 +206,8 @@ def _limits(facts: Facts) -> list[str]:
 
 
 def _licences(facts: Facts, wish: Wish) -> str:
-    base = "Apache-2.0" if facts.recipe.base in _APACHE else "see its page" if facts.on_hub else "the author's own"
+    unknown = "see its page" if facts.on_hub else "the author's own"
+    base = next((row.licence for row in ROWS if row.id == facts.recipe.base), unknown)
     return f"The model: {LICENCES[wish.licence]}. Its base: {base}. Its data: {_DATA_LICENCES[facts.source]}."
 
 

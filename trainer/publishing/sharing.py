@@ -48,6 +48,7 @@ class Sharing:
 NOT_SHARED = Sharing()
 _sharings: dict[Path, tuple[Sharing, float]] = {}  # with the time at which it was told
 _lock = threading.Lock()
+_at_once = threading.Semaphore(4)  # uploads of all visitors together; the others wait
 
 
 def sharing_of(run: Run) -> Sharing:
@@ -82,7 +83,8 @@ def _share(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hub) -> N
         def on_progress(done: int, total: int) -> None:
             _tell(run, Sharing("sending", done, total))
 
-        receipt = publish(run, wish, token, draw(view), hub, on_progress)
+        with _at_once:
+            receipt = publish(run, wish, token, draw(view), hub, on_progress)
         _tell(run, Sharing("shared", receipt=receipt))
     except UserError as error:
         _tell(run, Sharing("failed", what=error.what, todo=error.todo, receipt=receipt_of(run)))

@@ -77,7 +77,7 @@ def _follow(run: Run, rented: Rented, token: Token, hub: Hub) -> None:
 
 def _relay_until_over(run: Run, rented: Rented, api: "HfApi", events: EventLog) -> dict[str, Any]:
     """Append what the job tells; returns the end to be written. Raises what huggingface_hub does, after some tries."""
-    job = {"job_id": rented.job_id, "namespace": rented.account}
+    job: dict[str, Any] = {"job_id": rented.job_id, "namespace": rented.account}
     for wait in (*_SECONDS_BETWEEN_TRIES, None):
         try:
             end = _relay(run, api.fetch_job_logs(follow=True, **job), events)

@@ -1,6 +1,7 @@
 """How the trainer is started: by itself, or on several GPUs through accelerate. Needs no torch."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,11 @@ from functools import cache
 @cache
 def gpu_count() -> int:
     """NVIDIA GPUs that a process started from here sees; 0 where their driver's tool is not there."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10)
+        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return 0
     here = sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0

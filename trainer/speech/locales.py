@@ -28,6 +28,11 @@ class Locale:
         return self.code.split("-")[0]
 
     @property
+    def english_language(self) -> str:
+        """The language alone: "English" for American, British and Australian English."""
+        return self.english.split()[-1]
+
+    @property
     def label(self) -> str:
         """How the page shows it: "Deutsch (Deutschland) · German"."""
         return f"{self.native} · {self.english}"

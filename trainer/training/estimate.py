@@ -7,7 +7,9 @@ import time
 
 import numpy as np
 
-from trainer.models.bases import training_cost_of
+from trainer.models.bases import USUAL
+from trainer.models.shape import Shape
+from trainer.models.sizes import sizes_of
 from trainer.settings import Settings
 from trainer.training.recipe import Recipe
 
@@ -16,18 +18,34 @@ _TRIES = 3000
 _GPU_GFLOPS = 5_000.0  # a guess for a small GPU, meant to be too low; not measured
 _START_SECONDS = 12.0  # loading torch, decoding the clips, the first check
 _CLIP_SECONDS = 8.6  # mean length of a MInDS-14 clip
-_WHOLE_FRONT_END = 1.33  # training the convolutions too; measured with wav2vec2-base's shape
-_CHECKPOINTING = 1.18  # computing activations a second time; likewise
+_CHECKPOINTING = 1.18  # computing activations a second time; measured with wav2vec2-base's shape
+# A billion operations of a training step cost so many seconds times `machine_gflops`: found with wav2vec2-base's shape
+# (14.8 a second of audio) and the starter's (1.3), whose small layers take more than their arithmetic.
+_COST, _WIDE, _NARROWER = 0.45, 768, 1.1
 
 
-def estimate_seconds(recipe: Recipe, settings: Settings) -> float:
-    """Seconds from Start to the finished model, within a factor of two or so on a processor."""
+def estimate_seconds(recipe: Recipe, settings: Settings, shape: Shape | None = None) -> float:
+    """Seconds from Start to the finished model, within a factor of two or so on a processor.
+
+    `shape` is the base's where the caller knows it; where nobody does, that of the usual size is taken.
+    """
     batch = recipe.batch_seconds or (recipe.batch_clips or 1) * _CLIP_SECONDS
     heard = recipe.max_steps * batch * recipe.gradient_accumulation  # seconds of audio
-    cost = training_cost_of(recipe.base)
-    cost *= 1.0 if recipe.freeze_feature_encoder else _WHOLE_FRONT_END
+    sizes = sizes_of(recipe.base) or sizes_of(USUAL)
+    assert sizes is not None  # USUAL is in the table
+    cost = training_cost(shape or sizes.shape, recipe.freeze_feature_encoder)
     cost *= _CHECKPOINTING if recipe.gradient_checkpointing else 1.0
     return _START_SECONDS + heard * cost / machine_gflops()
+
+
+def training_cost(shape: Shape, frozen: bool = True) -> float:
+    """What a training step costs for each second of audio: seconds times `machine_gflops`.
+
+    Backwards takes twice as long as forwards; convolutions that are frozen have no backwards.
+    """
+    layers = shape.forward_gflop(_CLIP_SECONDS) - shape.front_gflop
+    gflop = 3 * layers + (1 if frozen else 3) * shape.front_gflop
+    return _COST * gflop * max(1.0, _WIDE / shape.hidden) ** _NARROWER
 
 
 @functools.cache

@@ -9,11 +9,11 @@ from trainer.models.bases import HUB_MODELS, fetch_base
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.settings import READY_MADE, Settings
 from trainer.speech.locales import LOCALES, Locale, locale_of
+from trainer.transcription.worked import remember_worked, worked
 
 RUN, READY, HUB = "run:", "ready:", "hub:"
 
-# By language, as the lists say it: "English" for American, British and Australian English.
-_LANGUAGES = {row.language: row.english.split()[-1] for row in LOCALES.values()}
+_LANGUAGES = {row.language: row.english_language for row in LOCALES.values()}  # as the lists say it
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ def model_choices(settings: Settings, owner: str, locale: Locale | None = None) 
     """The owner's fine-tuned models, the newest first; then for this language (or all) what is here, and the Hub's."""
     languages = [locale.language] if locale else list(_LANGUAGES)
     hub = [choice for language in languages if (choice := hub_choice(language))]
-    return [*_own_choices(settings, owner), *_ready_choices(languages), *hub]
+    listed = {choice.value for choice in hub}
+    before = [Choice(HUB + repo, f"Used before · {repo}") for repo in worked(settings, owner)]
+    again = [choice for choice in before if choice.value not in listed]
+    return [*_own_choices(settings, owner), *_ready_choices(languages), *again, *hub]
 
 
 def own_models(settings: Settings, owner: str) -> list[Run]:
@@ -56,6 +59,13 @@ def hub_choice(language: str) -> Choice | None:
     """The Hub's model for a language; None where no good one is known."""
     repo = HUB_MODELS.get(language)
     return Choice(HUB + repo, f"{_LANGUAGES[language]} from the Hub · {repo.split('/')[-1]}") if repo else None
+
+
+def remember_choice(choice: str, settings: Settings, owner: str) -> None:
+    """A model of the Hub has listened well: it is offered to this owner from now on."""
+    choice = choice.strip()
+    if not choice.startswith((RUN, READY)):
+        remember_worked(settings, owner, check_repo_id(choice.removeprefix(HUB)))
 
 
 def folder_of_choice(choice: str, settings: Settings, owner: str) -> Path:

@@ -5,11 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from trainer.models.bases import BASES
+from trainer.models.bases import is_here
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.training.estimate import estimate_seconds
-from trainer.training.presets import PRESETS
+from trainer.training.presets import PRESETS, Preset
+from trainer.ui.chooser import Chooser, build_chooser
 from trainer.ui.data_card import LOOKING
 from trainer.ui.form import OWN_FOLDER, Form, form_of, preset_label
 from trainer.ui.fragments import fragment
@@ -46,6 +47,7 @@ class LeftSide:
     """The form with what stands around it."""
 
     fields: Fields
+    chooser: Chooser
     data_card: gr.HTML
     data_sounds: gr.HTML
     share: gr.Checkbox
@@ -62,8 +64,19 @@ def values(form: Form) -> list[Any]:
 def preset_choices(settings: Settings, hub: bool | None) -> list[tuple[str, str]]:
     """Label and name of each preset. `hub`: whether it can be reached, None while nobody knows."""
     return [
-        (preset_label(preset, estimate_seconds(preset.recipe, settings), hub), name) for name, preset in PRESETS.items()
+        (
+            preset_label(
+                preset, estimate_seconds(preset.recipe, settings), hub is not False or _starts_offline(preset)
+            ),
+            name,
+        )
+        for name, preset in PRESETS.items()
     ]
+
+
+def _starts_offline(preset: Preset) -> bool:
+    """Whether its base is here and the practice clips will do."""
+    return preset.recipe.data != "minds14" and is_here(preset.recipe.base)
 
 
 def build_left_side(settings: Settings) -> LeftSide:
@@ -76,8 +89,9 @@ def build_left_side(settings: Settings) -> LeftSide:
     data_card = fragment(LOOKING, elem_id="data-card")
     data_sounds = fragment("", visible="hidden")
     preset = gr.Radio(preset_choices(settings, None), value=first.preset, label="How long?", elem_id="preset")
+    chooser = build_chooser(first, settings)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        form = _advanced(first, settings, locale, preset)
+        form = _advanced(first, settings, locale, preset, chooser.base)
         share = gr.Checkbox(
             False,
             label="Share it on the Hub when it has finished",
@@ -89,17 +103,10 @@ def build_left_side(settings: Settings) -> LeftSide:
     with gr.Column(elem_id="start-bar"):
         start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
     start_note = fragment("", elem_id="start-note")
-    return LeftSide(form, data_card, data_sounds, share, renting, start, start_note)
+    return LeftSide(form, chooser, data_card, data_sounds, share, renting, start, start_note)
 
 
-def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio) -> Fields:
-    base = gr.Dropdown(
-        [(row.title, row.id) for row in BASES.values()],
-        value=first.base,
-        label="Base model",
-        info="Or type the name of a model on the Hub",
-        allow_custom_value=True,
-    )
+def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.Radio, base: gr.Dropdown) -> Fields:
     sources = [("Automatic", "auto"), ("MInDS-14 (Hub)", "minds14"), ("Practice voices", "practice")]
     if not settings.on_space:
         sources.append(("My own folder", OWN_FOLDER))

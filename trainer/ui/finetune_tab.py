@@ -8,6 +8,7 @@ import gradio as gr
 from trainer.publishing.publish import Token
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
+from trainer.ui.chooser_wiring import wire_chooser
 from trainer.ui.faults import toasted
 from trainer.ui.fields import LeftSide, build_left_side
 from trainer.ui.form import Form
@@ -58,7 +59,7 @@ class FineTuneTab:
     @property
     def visit(self) -> list[Any]:
         """The inputs that make a `Visit`."""
-        return [self.secret, self.watch, self.left.fields.preset, self.hub]
+        return [self.secret, self.watch, self.left.fields.preset, self.hub, self.left.fields.base]
 
     @property
     def shown(self) -> list[Any]:
@@ -81,6 +82,7 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
     _wire_presets(demo, form, runs, tab)
     _wire_results(form, runs, tab)
     _wire_deleting(runs, tab)
+    wire_chooser(demo, settings, left, secret, tab.hub, AT_ONCE, QUEUED)
     _wire_renting(demo, runs, tab)
     return tab
 
@@ -133,8 +135,9 @@ def _wire_renting(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
     handlers, fields, form = RentingHandlers(runs.settings), tab.left.renting, tab.left.fields
 
     def rent(signer: Token | None, *sent: Any) -> list[Any]:
-        visit, wished, filled = sent[:4], sent[4:7], sent[7:]
-        return runs.rent(Visit(*visit), Form(*filled), *wished, signer)
+        machines, name, limit = sent[len(tab.visit) :][:3]
+        filled = sent[len(tab.visit) + 3 :]
+        return runs.rent(Visit(*sent[: len(tab.visit)]), Form(*filled), machines, name, limit, signer)
 
     demo.load(
         signed(runs.settings, handlers.welcome),
@@ -183,6 +186,7 @@ def _wire_presets(demo: gr.Blocks, form: FormHandlers, runs: RunHandlers, tab: F
     filled = fields.preset.input(
         toasted(form.fill), [fields.preset, fields.locale, fields.data, fields.folder], fields.components, **AT_ONCE
     )
+    fields.base.change(poll, tab.visit, tab.shown, **AT_ONCE)
     for event in (demo.load, filled.then):
         asked = event(form.ask_hub, tab.hub, [tab.hub, fields.preset], **QUEUED)
         asked.then(poll, tab.visit, tab.shown, **AT_ONCE)

@@ -2,11 +2,12 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError
+from trainer.models.base import STARTER_ID
 from trainer.settings import Settings
 from trainer.training.presets import PRESETS, Preset, preset_of
 from trainer.training.recipe import Recipe
@@ -134,7 +135,20 @@ def fill_from_preset(preset: Preset, locale: str, data: str, folder: str) -> For
     recipe = preset.recipe.change(locale=locale)
     filled = form_of(recipe)
     keeps = recipe.data == "auto" and data in ("practice", OWN_FOLDER)
-    return Form(**{**vars(filled), "data": data if keeps else filled.data, "folder": folder})
+    return replace(filled, data=data if keeps else filled.data, folder=folder)
+
+
+def fill_for_base(form: Form) -> Form:
+    """The fields once another base was chosen: the chosen preset's own steps and rates are for its own base.
+
+    The starter is trained by the quick look or the thorough one, all others as a real model; where the preset suits
+    the base already, nothing but the base changes.
+    """
+    starter = form.base == STARTER_ID
+    if not form.base or starter == (preset_of(form.preset).recipe.base == STARTER_ID):
+        return form
+    preset = preset_of("quick" if starter else "full")
+    return replace(fill_from_preset(preset, form.locale, form.data, form.folder), base=form.base)
 
 
 def preset_label(preset: Preset, seconds: float | None, hub: bool | None) -> str:

@@ -32,7 +32,7 @@ WHAT_TRAVELS = (
 class RentingFields:
     """The components. `machines` are those on offer, as the Hub named them when the page was opened."""
 
-    group: gr.Group
+    group: gr.Column
     machines: gr.State
     machine: gr.Dropdown
     limit: gr.Number
@@ -47,13 +47,10 @@ class RentingFields:
 
 def build_renting() -> RentingFields:
     """Lay it out, hidden."""
-    with gr.Group(visible=False, elem_id="renting") as group:
+    with gr.Column(visible=False, elem_id="renting") as group:
         machines = gr.State([])
-        with gr.Row():
-            machine = gr.Dropdown([], label="Train on a rented GPU", info="A Hugging Face Job", min_width=200)
-            limit = gr.Number(
-                0, label="Stop it after", info="Minutes; 0: three times the estimate", minimum=0, min_width=120
-            )
+        machine = gr.Dropdown([], label="Train on a rented GPU", info="A Hugging Face Job")
+        limit = gr.Number(0, label="Stop it after", info="Minutes; 0: three times the estimate", minimum=0)
         cost = fragment("", elem_id="renting-cost")
         start = gr.Button("Start on the rented GPU", size="md", elem_id="start-rented")
     return RentingFields(group, machines, machine, limit, cost, start)

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from trainer.errors import UserError
+from trainer.models.bases import is_here
 from trainer.publishing.publish import Hub, Token, who_signs
 from trainer.publishing.sharing import sharing_of, start_sharing
 from trainer.publishing.wishes import Wish, suggested_name
@@ -28,6 +29,7 @@ from trainer.runs.starting import start_run
 from trainer.runs.view import RunView
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES, Locale
+from trainer.training.fitting import check_fits
 from trainer.training.presets import preset_of
 from trainer.training.recipe import Recipe
 from trainer.ui.faults import explain, note
@@ -55,11 +57,13 @@ class Visit:
     watch: Watch
     preset: str
     hub: bool | None  # whether the Hub can be reached; None while nobody knows
+    base: str = ""  # the model to start from; "": the preset's
 
     @property
     def hub_missing(self) -> bool:
-        """Whether the chosen preset cannot start."""
-        return self.hub is False and preset_of(self.preset).needs_hub
+        """Whether the chosen preset or base cannot start. A base that was fetched before needs no Hub."""
+        recipe = preset_of(self.preset).recipe
+        return self.hub is False and (recipe.data == "minds14" or not is_here(self.base or recipe.base))
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class RunHandlers:
         watch = Watch(run.id if run else None, active.id if active else None)
         return [
             gr.skip() if secret == visit.secret else secret,
-            *self._answer(Visit(secret, watch, visit.preset, visit.hub)),
+            *self._answer(replace(visit, secret=secret, watch=watch)),
         ]
 
     def poll(self, visit: Visit) -> list[Any]:
@@ -108,7 +112,7 @@ class RunHandlers:
 
     def choose(self, visit: Visit, run_id: str | None) -> list[Any]:
         """An earlier run was chosen from the list."""
-        return self._answer(Visit(visit.secret, Watch(run_id, visit.watch.active), visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=Watch(run_id, visit.watch.active)))
 
     def start(self, visit: Visit, form: Form, share: bool = False, signer: Token | None = None) -> list[Any]:
         """Start was pressed. What keeps it from starting is said beside the button."""
@@ -117,6 +121,7 @@ class RunHandlers:
             return self._nothing(start_note=note(STRANGER))
         try:
             recipe = recipe_of(form, self.settings)
+            check_fits(recipe, self.settings, visit.hub, ask=False)
             if share:
                 who_signs(signer, self._hub)
             run = self._pressed_twice(owner, recipe) or start_run(self.settings, recipe, owner)
@@ -124,7 +129,7 @@ class RunHandlers:
                 start_sharing(run, Wish(suggested_name(run.id)), signer, _curves(run), self._hub)
         except Exception as error:
             return self._nothing(start_note=note(explain(error)))
-        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=Watch(run.id, run.id)))
 
     def rent(
         self,
@@ -147,7 +152,7 @@ class RunHandlers:
             run = rent(self.settings, recipe, owner, machine, minutes, signer, self._hub)
         except Exception as error:
             return self._nothing(start_note=note(explain(error)))
-        return self._answer(Visit(visit.secret, Watch(run.id, run.id), visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=Watch(run.id, run.id)))
 
     def stop(self, visit: Visit, signer: Token | None = None) -> list[Any]:
         """Stop was pressed. The trainer is asked at once; insisting takes seconds and happens in a thread."""
@@ -167,7 +172,7 @@ class RunHandlers:
         delete_run(run)
         left = next(iter(list_runs(self.settings.runs_dir, owner_of(visit.secret, self.settings))), None)
         watch = Watch(left.id if left else None, visit.watch.active)
-        return self._answer(Visit(visit.secret, watch, visit.preset, visit.hub))
+        return self._answer(replace(visit, watch=watch))
 
     def share(self, visit: Visit, signer: Token | None, name: str, visibility: str, licence: str) -> list[Any]:
         """Share was pressed. It goes on in a thread, and the ticks say how far it is."""

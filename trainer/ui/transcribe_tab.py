@@ -15,10 +15,20 @@ from trainer.errors import UserError
 from trainer.hub.reach import reachable
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
-from trainer.transcription.choices import HUB, READY, RUN, Choice, folder_of_choice, model_choices, own_models
+from trainer.transcription.choices import (
+    HUB,
+    READY,
+    RUN,
+    Choice,
+    folder_of_choice,
+    model_choices,
+    own_models,
+    remember_choice,
+)
 from trainer.transcription.lane import Lane
 from trainer.transcription.session import Transcript, name_of, transcribe_with, warm_up
 from trainer.ui.faults import explain, note
+from trainer.ui.finder import build_finder, searcher
 from trainer.ui.fragments import fragment
 from trainer.ui.model_note import model_note
 from trainer.ui.uploads import Recordings
@@ -112,6 +122,7 @@ class Listener:
                 yield LISTENING
             heard = await asyncio.to_thread(transcribe_with, path, folder, self.settings, name_of(choice))
             yield transcript_html(heard)
+            remember_choice(choice, self.settings, owner)
         except FileNotFoundError:
             yield note(explain(UserError("That recording is gone already.", "Please record it again.")))
         except Exception as error:
@@ -172,6 +183,8 @@ def build_transcribe_tab(
                 [], label="Model", info="Or type the name of one on the Hub", allow_custom_value=True, min_width=260
             )
             language = gr.Dropdown(languages, value=ANY_LANGUAGE, label="Language", info="Which models to list")
+        with gr.Accordion("Find more models on the Hub", open=False, elem_id="find-models"):
+            finder = build_finder("models")
         newest = gr.State(None)
         about = fragment("", elem_id="model-note")
         audio = gr.Audio(
@@ -193,6 +206,14 @@ def build_transcribe_tab(
         [model, newest],
         **hidden,
     )
+    finder.search.click(
+        searcher(settings),
+        language,
+        [finder.found, finder.note],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    finder.found.input(lambda found: found, finder.found, model, **hidden)
     for event in (offered.then, model.change):
         event(listener.about, [secret, model], about, show_progress="hidden", api_visibility="private")
     gr.on([tab.select, audio.start_recording], listener.wake, [secret, model], None, **hidden)

@@ -153,3 +153,10 @@ def summary(view: RunView, locale: Locale, created: float) -> str:
     else:
         came = state_words(view).lower()
     return f"{when} · {locale.english} · {came}"
+
+
+def file_size(count: int) -> str:
+    """A download: "94 MB", "1.3 GB"; counted as the Hub does, in powers of 1000."""
+    if count < 10**6:
+        return f"{max(1, round(count / 1000))} kB"
+    return f"{round(count / 10**6)} MB" if count < 0.9995 * 10**9 else f"{count / 10**9:.1f} GB"

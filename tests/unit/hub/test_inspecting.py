@@ -9,22 +9,34 @@ from tests.fakes.hub import FakeHub
 from tests.unit.hub.samples import FILES, MODEL, Fetch, names
 from trainer.errors import UserError
 from trainer.hub import reach
+from trainer.hub.heads import Head
 from trainer.hub.inspect import FetchLimits
 
 INDEX = "model.safetensors.index.json"
 SHARDS = {INDEX: b'{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}'} | {
     f"{name}.safetensors": b"\7" * 1000 for name in ("one", "two", "three")
 }
+
+
+class Glance:
+    """Checks that are content with everything."""
+
+    def config(self, config: dict[str, Any]) -> None: ...
+
+    def rest(self, folder: Path, heads: list[Head]) -> None: ...
+
+
 SHARDED = {name: data for name, data in FILES.items() if name != "model.safetensors"} | SHARDS
 
 
 def test_a_repo_that_changes_meanwhile_is_fetched_as_it_was_seen(hub: FakeHub, fetch: Fetch) -> None:
     seen = hub.add_model(MODEL, FILES)
 
-    def check_config(config: dict[str, Any]) -> None:
-        hub.add_model(MODEL, FILES | {"config.json": b'{"auto_map": {}}', "model.safetensors": b"evil"})
+    class Change(Glance):
+        def config(self, config: dict[str, Any]) -> None:
+            hub.add_model(MODEL, FILES | {"config.json": b'{"auto_map": {}}', "model.safetensors": b"evil"})
 
-    folder = fetch(check_config=check_config)
+    folder = fetch(checks=Change())
     assert folder.name == seen
     assert {name: (folder / name).read_bytes() for name in FILES} == FILES
 
@@ -32,13 +44,33 @@ def test_a_repo_that_changes_meanwhile_is_fetched_as_it_was_seen(hub: FakeHub, f
 def test_the_config_is_checked_before_anything_else_is_fetched(hub: FakeHub, fetch: Fetch) -> None:
     hub.add_model(MODEL, FILES)
 
-    def check_config(config: dict[str, Any]) -> None:
-        assert config == {"model_type": "wav2vec2"}
-        raise UserError("No.", "Never.")
+    class Refuse(Glance):
+        def config(self, config: dict[str, Any]) -> None:
+            assert config == {"model_type": "wav2vec2"}
+            raise UserError("No.", "Never.")
 
     with pytest.raises(UserError, match="Never"):
-        fetch(check_config=check_config)
+        fetch(checks=Refuse())
     assert hub.files_sent() == ["config.json"]
+
+
+def test_what_the_weights_hold_is_checked_before_they_are_fetched(hub: FakeHub, fetch: Fetch) -> None:
+    header = b"x" * 300_000  # longer than what is asked for at once
+    hub.add_model(MODEL, FILES | {"model.safetensors": len(header).to_bytes(8, "little") + header + b"\7" * 10**6})
+
+    class Refuse(Glance):
+        def rest(self, folder: Path, heads: list[Head]) -> None:
+            assert names(folder) == FILES.keys() - {"model.safetensors"}
+            assert [(head.data[8:], head.size) for head in heads] == [(header, 10**6 + 300_008)]
+            raise UserError("No.", "Never.")
+
+    with pytest.raises(UserError, match="Never"):
+        fetch(checks=Refuse())
+    assert {seen.authorization for seen in hub.requests} == {None}
+    reach._probes.clear()
+    hub.stop()
+    with pytest.raises(UserError, match="cannot be reached"):  # there is no model here
+        fetch()
 
 
 def test_shards_are_fetched_by_their_index_and_found_without_the_hub(hub: FakeHub, fetch: Fetch) -> None:

@@ -18,7 +18,7 @@ def frames_after_convolutions(config: MCTCTConfig, features: LengthsT) -> Length
     For one convolution, which every published model has, this is what Transformers 4 told. For several, its figure
     was not what its convolutions gave unless all but the last had stride 1; this is.
     """
-    length = mctct_convolved(features, config.conv_kernel, config.conv_stride)
+    length: LengthsT = mctct_convolved(features, config.conv_kernel, config.conv_stride)
     return max(length, 0) if isinstance(length, int) else length.clamp(min=0)
 
 
