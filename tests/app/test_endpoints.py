@@ -54,7 +54,7 @@ class Scene:
 
 
 Data = Callable[[Scene, Any], list[Any]]
-VISIT: Data = lambda scene, secret: [secret, None, "quick", None]  # noqa: E731  # the State is the server's own
+VISIT: Data = lambda scene, secret: [secret, None, "quick", None, QUICK.base]  # noqa: E731  # the State is the server's own
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,16 @@ CASES = {
     "cost": Case(lambda scene, secret: [[], None, 30, *vars(form_of(QUICK)).values()]),
     "stop": Case(VISIT, looks_at="going", effect=lambda scene: scene.going.stop_file.exists()),
     "delete": Case(VISIT, effect=lambda scene: not scene.finished.folder.exists()),
+    "poll_3": Case(VISIT),
+    "offers": Case(lambda scene, secret: [secret, None, "en-US"]),
     # What follows knows no visitor.
+    "describe": Case(lambda scene, secret: [*vars(form_of(QUICK)).values(), None]),
+    "look_up": Case(lambda scene, secret: [*vars(form_of(QUICK)).values(), None]),
+    "fill_1": Case(lambda scene, secret: [*vars(form_of(QUICK)).values()]),
+    "take": Case(lambda scene, secret: [*vars(form_of(QUICK)).values(), None]),
+    "search": Case(lambda scene, secret: ["wav2vec2"]),
+    "search_1": Case(lambda scene, secret: ["wav2vec2"]),
+    "lambda": Case(lambda scene, secret: ["practice"]),
     "look": Case(lambda scene, secret: ["en-US", "practice", ""]),
     "own_folder": Case(lambda scene, secret: ["practice"]),
     "fill": Case(lambda scene, secret: ["quick", "en-US", "auto", ""]),

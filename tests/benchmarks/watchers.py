@@ -60,7 +60,7 @@ class Watcher:
 
     def __init__(self, http: httpx.AsyncClient, endpoints: dict[str, Any], secret: str, number: int) -> None:
         self._http, self._endpoints, self._session = http, endpoints, f"watcher{number}"
-        self._visit = [secret, None, "quick", None]
+        self._visit = [secret, None, "quick", None, preset_of("quick").recipe.base]
 
     async def _ask(self, name: str) -> tuple[httpx.Response, float]:
         body = {"data": self._visit, "fn_index": self._endpoints[name]["id"], "session_hash": self._session}
@@ -149,7 +149,7 @@ def begin_training(app: App, secret: str, steps: int) -> None:
     client = RawClient(app.url, "owner")
     endpoints = client.endpoints()
     form = form_of(preset_of("quick").recipe.change(data="practice", max_steps=steps))
-    visit = [secret, None, "quick", None]
+    visit = [secret, None, "quick", None, preset_of("quick").recipe.base]
     client.call(endpoints["arrive"], visit)
     said = client.call(endpoints["start"], [*visit, *vars(form).values()])
     deadline = time.monotonic() + SECONDS_TO_BEGIN
