@@ -151,7 +151,7 @@ def begin_training(app: App, secret: str, steps: int) -> None:
     form = form_of(preset_of("quick").recipe.change(data="practice", max_steps=steps))
     visit = [secret, None, "quick", None, preset_of("quick").recipe.base]
     client.call(endpoints["arrive"], visit)
-    said = client.call(endpoints["start"], [*visit, *vars(form).values()])
+    said = client.call(endpoints["start"], [*visit, *vars(form).values(), False])
     deadline = time.monotonic() + SECONDS_TO_BEGIN
     while not any('"log"' in file.read_text() for file in app.data.glob("runs/*/events.jsonl")):
         if time.monotonic() > deadline:
