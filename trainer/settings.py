@@ -16,6 +16,23 @@ READY_MADE = {"en-US": ASSETS / "ready-en-US"}
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What keeps one visitor from taking the whole machine. 0 is no limit, where it says so."""
+
+    waiting_runs: int  # in line behind the one that trains, of all visitors
+    runs_of_visitor: int  # that train or wait
+    kept_runs_of_visitor: int  # in all; 0: no limit
+    minutes_a_run: float  # from its turn on; 0: no limit
+    disk_bytes: int  # of all runs; 0: no limit
+    waiting_recordings: int  # to be transcribed, of all visitors
+
+
+# A laptop has one person and their disk. A free Space has two cores and 50 GB for everybody.
+LAPTOP = Limits(20, 4, 0, 0.0, 50 * 10**9, 8)
+SPACE = Limits(8, 1, 10, 120.0, 20 * 10**9, 16)
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a host may set. Every field has an environment variable, named in `from_env`."""
 
@@ -27,15 +44,15 @@ class Settings:
     max_audio_seconds: float = 300.0  # of one recording or upload to transcribe
     max_audio_bytes: int = 50 * 2**20  # of one file, before it is decoded
     max_clip_seconds: float = 30.0  # of one training clip; longer ones are left out and counted
-    max_waiting_runs: int = 8
+    limits: Limits = LAPTOP
     max_model_bytes: int = 6 * 10**9  # of one download; wav2vec2 with 1 B parameters is 4 GB
     max_load_bytes: int = 10 * 10**9  # of a model in memory, where the machine has more
     max_cache_bytes: int = 20 * 10**9  # of all downloaded models together; the least recently used make way
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, VOICETUNE_MAX_WAITING, HF_ENDPOINT, SPACE_ID, SYSTEM
-        and OAUTH_CLIENT_ID.
+        """Read VOICETUNE_DATA, VOICETUNE_MAX_SECONDS, HF_ENDPOINT, SPACE_ID, SYSTEM, OAUTH_CLIENT_ID, and the limits
+        as they are named below.
 
         In GB: VOICETUNE_MAX_DOWNLOAD (one model), VOICETUNE_MAX_LOAD (one model in memory), VOICETUNE_MAX_CACHE (all
         downloaded models).
@@ -52,7 +69,7 @@ class Settings:
             can_sign_in=not on_space or (env.get("SYSTEM") == "spaces" and bool(env.get("OAUTH_CLIENT_ID"))),
             hub_endpoint=env.get("HF_ENDPOINT", cls.hub_endpoint).rstrip("/"),
             max_audio_seconds=float(env.get("VOICETUNE_MAX_SECONDS", cls.max_audio_seconds)),
-            max_waiting_runs=int(env.get("VOICETUNE_MAX_WAITING", cls.max_waiting_runs)),
+            limits=_limits(env, SPACE if on_space else LAPTOP),
             max_model_bytes=gigabytes("VOICETUNE_MAX_DOWNLOAD", cls.max_model_bytes),
             max_load_bytes=gigabytes("VOICETUNE_MAX_LOAD", cls.max_load_bytes),
             max_cache_bytes=gigabytes("VOICETUNE_MAX_CACHE", cls.max_cache_bytes),
@@ -77,6 +94,18 @@ class Settings:
     def lasting(self) -> bool:
         """False where the data folder is gone after a restart: a Space without a mounted volume."""
         return not self.on_space or self.data_dir.is_relative_to("/data")
+
+
+def _limits(env: Mapping[str, str], default: Limits) -> Limits:
+    gigabytes = env.get("VOICETUNE_MAX_GB")
+    return Limits(
+        waiting_runs=int(env.get("VOICETUNE_MAX_WAITING", default.waiting_runs)),
+        runs_of_visitor=int(env.get("VOICETUNE_MAX_RUNS", default.runs_of_visitor)),
+        kept_runs_of_visitor=int(env.get("VOICETUNE_MAX_KEPT", default.kept_runs_of_visitor)),
+        minutes_a_run=float(env.get("VOICETUNE_MAX_MINUTES", default.minutes_a_run)),
+        disk_bytes=round(float(gigabytes) * 10**9) if gigabytes else default.disk_bytes,
+        waiting_recordings=int(env.get("VOICETUNE_MAX_LISTENING", default.waiting_recordings)),
+    )
 
 
 def _default_data_dir(env: Mapping[str, str], on_space: bool) -> Path:

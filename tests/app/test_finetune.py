@@ -14,8 +14,9 @@ from tests.app.conftest import Visit, shoot
 from tests.app.serving import App
 from tests.app.sight import faults_of_sight
 from trainer.runs.events import EventReader
-from trainer.runs.processes import alive
+from trainer.runs.identity import alive
 from trainer.runs.run import list_runs
+from trainer.ui.uploads import SECONDS_UNTIL_GONE
 
 # Loading torch and the first check take 10 s on an idle machine, and much longer on one that does other things too.
 PATIENCE_MS = 180_000
@@ -32,7 +33,7 @@ def start(page: Page, steps: int, clips: int = 12) -> None:
         page.get_by_label(re.compile(f"^{label}")).fill(str(value))
     page.get_by_role("button", name="Advanced").click()
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
+    expect(page.locator("#status .bar")).to_be_visible()
 
 
 def newest_events(app: App) -> list[dict[str, Any]]:
@@ -83,6 +84,7 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     stop.click()
     expect(page.locator("#result .transcript-details")).to_contain_text("of sound", timeout=PATIENCE_MS)
     shoot(page, f"talked-{width}")
+    page.wait_for_timeout(1000 * (SECONDS_UNTIL_GONE + 1))
     uploads = list((app.data.parent / "tmp").rglob("*.wav"))
     assert uploads == [], "recordings must be gone once they are written down"
 

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.app.conftest import Visit, shoot
 from tests.app.serving import App, start_app
 from tests.fakes.models import save_answering
 from tests.fakes.run_folder import beep, write_run
+from trainer.ui.uploads import SECONDS_UNTIL_GONE
 
 PATIENCE_MS = 120_000  # loading torch on a busy machine
 RATE = 16_000
@@ -44,6 +46,14 @@ def upload(page: Page, path: Path) -> None:
 
 
 def uploads_left(app: App) -> list[Path]:
+    """What is still there seconds after the result."""
+    deadline = time.monotonic() + SECONDS_UNTIL_GONE + 2
+    while (left := uploads_now(app)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left
+
+
+def uploads_now(app: App) -> list[Path]:
     return [path for path in (app.data.parent / "tmp").rglob("*") if path.suffix in (".wav", ".flac", ".txt", ".mp3")]
 
 

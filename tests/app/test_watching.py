@@ -171,9 +171,9 @@ def test_a_run_that_waits_says_its_place(app: App, queued: Run, visit: Visit, wi
     expect(page.locator("#status")).to_contain_text("Waiting in line · place 2")
     assert faults_of_sight(page) == []
     shoot(page, f"waiting-{width}-{'dark' if dark else 'light'}")
-    page.get_by_role("button", name="Stop and keep what it learnt").click()
+    page.get_by_role("button", name="Leave the line").click()
     expect(page.locator("#status")).to_contain_text("Stopping", timeout=4000)
-    expect(page.locator("#status .result")).to_contain_text("Stopped before it could save", timeout=30_000)
+    expect(page.locator("#status .result")).to_contain_text("It did not end by itself", timeout=30_000)
 
 
 def _secret(request: Request) -> str | None:
@@ -211,6 +211,6 @@ def test_visitors_of_a_space_see_their_own_runs_alone(browser: Browser, tmp_path
         page.wait_for_timeout(1000)
         expect(page.locator("#status")).to_contain_text("Nothing here yet.")
         page.get_by_role("tab", name="Transcribe").click()
-        expect(page.get_by_text("Recordings are deleted as soon as")).to_be_visible()
+        expect(page.get_by_text("is deleted within seconds after that")).to_be_visible()
     finally:
         app.stop()

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer.runs.events import EventLog
-from trainer.runs.processes import own_identity
+from trainer.runs.identity import own_identity
 from trainer.runs.run import Run, create_run, new_run_folder
 from trainer.training.presets import preset_of
 

@@ -146,7 +146,7 @@ def test_a_finished_run_and_one_that_goes_on_are_refused(nursery: Nursery, lesso
     assert attempt(nursery, run, {})["code"] == 1
     assert "finished" in log_of(run) and view_of(run).state == "finished"
     going = new_run(folder, lesson, "going")
-    from trainer.runs.processes import own_identity
+    from trainer.runs.identity import own_identity
 
     log = EventLog(going.events)
     log.append("started", max_steps=9, **own_identity())

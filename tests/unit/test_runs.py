@@ -15,7 +15,7 @@ from trainer.errors import HopelessError, UserError
 from trainer.runs.archive import zip_model
 from trainer.runs.events import EventLog, EventReader
 from trainer.runs.following import Follower
-from trainer.runs.processes import alive, own_identity
+from trainer.runs.identity import alive, own_identity
 from trainer.runs.resuming import announce, is_announced
 from trainer.runs.run import Run, create_run, find_run, list_runs, new_run_folder
 from trainer.runs.thinning import thin
@@ -241,9 +241,10 @@ def test_a_run_whose_trainer_died_is_interrupted(tmp_path: Path) -> None:
 _WAITER = """
 import sys, time
 from pathlib import Path
+from trainer.runs.run import Run
 from trainer.runs.turns import turn
 folder, name, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-with turn(folder / "turns", lambda place: None, lambda: None):
+with turn(folder / "turns", Run(folder / name), lambda place: None, lambda: None):
     with (folder / "diary").open("a") as diary: diary.write(f"{name} in\\n")
     time.sleep(seconds)
     with (folder / "diary").open("a") as diary: diary.write(f"{name} out\\n")
@@ -293,7 +294,7 @@ def test_places_are_told_and_waiting_can_be_given_up(tmp_path: Path) -> None:
             if places:
                 raise GivenUpError
 
-        with pytest.raises(GivenUpError), turn(tmp_path / "turns", places.append, check):
+        with pytest.raises(GivenUpError), turn(tmp_path / "turns", Run(tmp_path / "mine"), places.append, check):
             pytest.fail("it was not its turn")
         assert places == [1]
         assert waiting(tmp_path / "turns") == 1

@@ -29,7 +29,8 @@ def test_list_names_every_run_the_newest_first(data: Path, capsys: pytest.Captur
     assert {run["state"] for run in runs} == {"finished", "stopped"}
     assert all(0 <= run["wer"] <= 1 and run["bytes"] > 0 for run in runs)
     assert main(["runs", "list"]) == 0
-    assert capsys.readouterr().out.count("\n") == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and lines[-1].endswith("in all, of at most 50 GB")
 
 
 def test_show_says_what_came_of_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

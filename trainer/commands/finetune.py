@@ -14,9 +14,11 @@ from trainer.commands.publish import add_sharing, check_sharing, share
 from trainer.errors import UserError
 from trainer.runs.events import Event, EventLog, EventReader
 from trainer.runs.following import view_of
-from trainer.runs.processes import own_identity
+from trainer.runs.identity import own_identity
+from trainer.runs.reasons import end_fields
 from trainer.runs.resuming import announce, is_announced
 from trainer.runs.run import Run, create_run, new_run_folder
+from trainer.runs.timekeeping import at_most
 from trainer.runs.turns import turn
 from trainer.runs.view import failure
 from trainer.settings import Settings
@@ -131,7 +133,7 @@ def fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
             prune(run_.checkpoints, keep=0)
         return 0 if outcome == "finished" else stopped_code()
     except StopRequested:
-        tell("stopped")
+        tell("stopped", **end_fields(run_, settings))
         return stopped_code()
     except UserError as error:
         tell("failed", **failure(error))
@@ -161,14 +163,17 @@ def _train(
 ) -> str:
     tell("queued", **own_identity())
     check_fits(recipe, settings)  # before one's turn and before any weights are downloaded
-    with turn(settings.turns_dir, lambda place: tell("place", place=place), stop.check):
+    with (
+        turn(settings.turns_dir, run_, lambda place: tell("place", place=place), stop.check),
+        at_most(settings.limits.minutes_a_run, run_),
+    ):
         tell("started", max_steps=recipe.max_steps, **own_identity())
         with stop.anywhere():
             # Imported only when it is one's turn: those who wait should not fill the memory with torch.
             from trainer.training.finetune import Places, finetune
         places = Places(run_.model, run_.checkpoints, run_.folder / "clips")
         outcome = finetune(recipe, settings, places, tell, stop, resume)
-        tell(outcome)
+        tell(outcome, **(end_fields(run_, settings) if outcome == "stopped" else {}))
     return outcome
 
 

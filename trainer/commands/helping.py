@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainer.errors import UserError
 from trainer.runs.events import ENDS, EventReader
-from trainer.runs.processes import alive
+from trainer.runs.identity import alive
 from trainer.runs.run import Run
 from trainer.settings import Settings
 from trainer.training.recipe import Recipe

@@ -12,6 +12,7 @@ from trainer.errors import UserError
 from trainer.runs.deleting import delete_run, size_of, sweep
 from trainer.runs.following import view_of
 from trainer.runs.processes import stop_trainer
+from trainer.runs.quota import gigabytes
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.runs.view import Evaluation
 from trainer.settings import Settings
@@ -62,6 +63,9 @@ def _list(options: argparse.Namespace, settings: Settings) -> None:
         step = f"{run['step']}/{run['max_steps']}"
         rates = "".join(f"{run[name]:>8.1%}" if run[name] is not None else f"{'':>8}" for name in ("wer", "cer"))
         print(f"{run['id']:<32}{run['state']:<13}{step:>11}{rates}{run['bytes'] / 1e6:>8.1f}")
+    most = settings.limits.disk_bytes
+    total = f"{gigabytes(sum(run['bytes'] for run in runs))} in all"
+    print(total + (f", of at most {gigabytes(most)}" if most else ""))
 
 
 def _show(options: argparse.Namespace, settings: Settings) -> None:

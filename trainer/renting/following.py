@@ -19,7 +19,7 @@ from trainer.renting.job import CLIPS, MARK, MODEL_FILES
 from trainer.renting.ledger import Rented, rented_of
 from trainer.runs.events import ENDS, Event, EventLog, EventReader
 from trainer.runs.following import view_of
-from trainer.runs.processes import own_identity
+from trainer.runs.identity import own_identity
 from trainer.runs.run import Run
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from trainer.renting.following import follow
 from trainer.renting.hardware import LONGEST_LIMIT, Machine, machines
 from trainer.renting.ledger import Rented, note_down, rented_of
 from trainer.runs.events import EventLog
-from trainer.runs.processes import own_identity
+from trainer.runs.identity import own_identity
 from trainer.runs.run import Run, create_run, new_run_folder
 from trainer.settings import Settings
 from trainer.training.recipe import Recipe

@@ -1,5 +1,6 @@
 """Deleting a run: out of every list at once, then off the disk."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -22,10 +23,29 @@ def delete_run(run: Run) -> None:
 
 def sweep(runs_dir: Path) -> None:
     """Finish what a crash cut short."""
-    for folder in runs_dir.glob(f"*{DELETED}"):
-        shutil.rmtree(folder)
+    for folder in (*runs_dir.glob(f"*{DELETED}"), *runs_dir.glob(f"*/*{DELETED}")):
+        shutil.rmtree(folder, ignore_errors=True)  # another process may be at it
+
+
+def drop_checkpoints(run: Run) -> int:
+    """Remove what a run that is over could be resumed from, but not its model. Returns the bytes that came free."""
+    size = size_of_folder(run.checkpoints)
+    if size:
+        going = run.checkpoints.with_name(run.checkpoints.name + DELETED)
+        run.checkpoints.rename(going)
+        shutil.rmtree(going)
+    return size
 
 
 def size_of(run: Run) -> int:
     """Bytes that a run takes on the disk."""
-    return sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
+    return size_of_folder(run.folder)
+
+
+def size_of_folder(folder: Path) -> int:
+    """Bytes of all files in a folder; 0 where there is none. Those that go meanwhile are not counted."""
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            size += path.lstat().st_size if path.is_file() else 0
+    return size

@@ -1,5 +1,6 @@
 """Watching runs: each run is read once, however many browsers watch it."""
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -7,7 +8,8 @@ from pathlib import Path
 
 from trainer.runs.causes import cause_of
 from trainer.runs.events import EventReader
-from trainer.runs.processes import alive
+from trainer.runs.identity import alive
+from trainer.runs.processes import started_as
 from trainer.runs.run import Run
 from trainer.runs.view import RunView, fold
 from trainer.training.checkpoints import recover_model
@@ -24,8 +26,9 @@ class Follower:
         self._reader = EventReader(run.events)
         self._view = RunView()
         self._lock = threading.Lock()
-        self._looked = 0.0
-        self._since = time.time()
+        self._looked, self._since = 0.0, time.time()
+        with contextlib.suppress(OSError):
+            self._since = (run.folder / "config.json").stat().st_mtime
 
     def view(self) -> RunView:
         """The view now. The copy's lists are shared and only ever grow."""
@@ -43,17 +46,22 @@ class Follower:
         if now - self._looked < SECONDS_BETWEEN_LOOKS:
             return
         self._looked = now
-        if self._view.pid is None:
-            dead = time.time() - max(self._since, self._view.asked or 0.0) > SECONDS_TO_APPEAR
-        else:
-            dead = not alive(self._view.pid, self._view.pid_started)
-        if not dead:
+        if self._lives():
             return
         fold(self._view, self._reader.read_new())  # it may have written its end in between
         if not self._view.over:
             self._view.state, self._view.ended = "interrupted", self._view.last_event
             self._view.what, self._view.todo = cause_of(self._run)
             recover_model(self._run.model)
+
+    def _lives(self) -> bool:
+        if self._view.pid is not None and alive(self._view.pid, self._view.pid_started):
+            return True
+        started = started_as(self._run)
+        if started is not None:
+            return alive(started["pid"], started["pid_started"])
+        asked = max(self._since, self._view.asked or 0.0)
+        return self._view.pid is None and time.time() - asked < SECONDS_TO_APPEAR
 
 
 _followers: dict[Path, Follower] = {}

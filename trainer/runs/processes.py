@@ -1,6 +1,7 @@
 """The trainer's process: started apart from the app, known by pid and start time, stopped in three steps."""
 
 import contextlib
+import json
 import os
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import psutil
 
 from trainer.runs.causes import note_exit
 from trainer.runs.events import ENDS, EventLog, EventReader
+from trainer.runs.identity import Identity, alive, identity_in, identity_of
 from trainer.runs.launching import gpu_count, trainer_command
 from trainer.runs.run import Run
 
@@ -21,23 +23,7 @@ _SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OAUTH_CLIENT_SECRET")
 
 SECONDS_TO_END_ITSELF = 8.0  # after the stop file; a trainer that is in a download may need the signal
 SECONDS_AFTER_SIGNAL = 8.0  # time to save after SIGTERM
-
-
-def own_identity() -> dict[str, float]:
-    """This process as events name it. A pid alone is soon used again by another program."""
-    process = psutil.Process()
-    return {"pid": process.pid, "pid_started": process.create_time()}
-
-
-def alive(pid: int | None, started: float | None) -> bool:
-    """Whether that very process still runs."""
-    if pid is None or started is None:
-        return False
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+NICENESS = 5  # pages and transcriptions, which take little, are served before the training goes on
 
 
 def start_trainer(run: Run, resume: bool = False) -> subprocess.Popen[bytes]:
@@ -59,30 +45,45 @@ def start_trainer(run: Run, resume: bool = False) -> subprocess.Popen[bytes]:
             env=env,
             start_new_session=True,
         )
+    with contextlib.suppress(psutil.Error, OSError):  # it failed at once, or the system has no such thing
+        started = psutil.Process(process.pid)
+        run.process.write_text(json.dumps(identity_of(started)), encoding="utf-8")
+        _step_back(started)
     # Reaped when it ends, so that it does not stay behind as a zombie of the app.
     reap = threading.Thread(target=lambda: note_exit(run, process.wait()), name=f"reap-{process.pid}", daemon=True)
     reap.start()
     return process
 
 
-def stop_trainer(run: Run) -> None:
+def _step_back(process: psutil.Process) -> None:
+    """Let the app go first. Linux may weigh sessions before the processes in them, so both are told."""
+    if os.name == "posix":
+        process.nice(NICENESS)
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if group.exists():
+        group.write_text(str(NICENESS))
+
+
+def stop_trainer(run: Run, seconds_alone: float | None = None, seconds_after_signal: float | None = None) -> None:
     """Ask, then insist, then kill; returns when the process is gone and the run has an end."""
     run.ask_to_stop()
     for wait, act in (
-        (SECONDS_TO_END_ITSELF, psutil.Process.terminate),
-        (SECONDS_AFTER_SIGNAL, psutil.Process.kill),
+        (SECONDS_TO_END_ITSELF if seconds_alone is None else seconds_alone, psutil.Process.terminate),
+        (SECONDS_AFTER_SIGNAL if seconds_after_signal is None else seconds_after_signal, psutil.Process.kill),
     ):
-        process = _process_of(run)
+        process = process_of(run)
         if process is None or _gone(process, wait):
             break
         with contextlib.suppress(psutil.NoSuchProcess):  # it left between the look and the signal
             act(process)
-    process = _process_of(run)
+    process = process_of(run)
     if process is not None:
         _gone(process, 5.0)
     if not has_ended(run):
         log = EventLog(run.events)
-        log.append("stopped", what="Stopped before it could save.", todo="")
+        log.append(
+            "stopped", what="It did not end by itself, so what it had learnt since its last check is lost.", todo=""
+        )
         log.close()
 
 
@@ -92,13 +93,21 @@ def has_ended(run: Run) -> bool:
     return bool(events) and events[-1]["event"] in ENDS
 
 
-def _process_of(run: Run) -> psutil.Process | None:
-    named = [event for event in EventReader(run.events).read_new() if "pid" in event]
-    if not named or not alive(named[-1]["pid"], named[-1]["pid_started"]):
-        return None
+def process_of(run: Run) -> psutil.Process | None:
+    """The trainer's process; None where it is gone."""
+    named = [identity_in(event) for event in EventReader(run.events).read_new() if "pid" in event]
+    for identity in (named[-1] if named else None, started_as(run)):
+        if identity and alive(identity["pid"], identity["pid_started"]):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                return psutil.Process(int(identity["pid"]))
+    return None
+
+
+def started_as(run: Run) -> Identity | None:
+    """The process that an app started for this run, which may not have written an event yet."""
     try:
-        return psutil.Process(named[-1]["pid"])
-    except psutil.NoSuchProcess:
+        return identity_in(json.loads(run.process.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return None
 
 

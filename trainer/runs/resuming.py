@@ -5,19 +5,24 @@ from filelock import FileLock
 from trainer.errors import UserError
 from trainer.runs.events import EventLog, EventReader
 from trainer.runs.following import Follower
-from trainer.runs.processes import start_trainer
-from trainer.runs.run import Run
-from trainer.runs.turns import waiting
+from trainer.runs.quota import check_line, make_room
+from trainer.runs.run import LOCAL_OWNER, Run
+from trainer.runs.starting import queue_trainer
+from trainer.runs.turns import door, line
 from trainer.runs.view import RunView
 from trainer.settings import Settings
 
 
 def resume_run(settings: Settings, run: Run) -> None:
-    """Start a trainer that goes on with this run. Raises UserError where it cannot be resumed, or too many wait."""
-    if waiting(settings.turns_dir) > settings.max_waiting_runs:
-        raise UserError("Too many trainings are waiting already.", "Try again when one of them has finished.")
-    announce(run)
-    start_trainer(run, resume=True)
+    """Put a run back in line, with a trainer that goes on with it.
+
+    Raises UserError where it cannot be resumed, or a limit of the settings stands against it.
+    """
+    with door(settings.turns_dir):
+        check_line(settings, run.config().get("owner", LOCAL_OWNER), line(settings.turns_dir))
+        make_room(settings, spare=run)
+        announce(run)
+        queue_trainer(settings, run, resume=True)
 
 
 def announce(run: Run) -> None:
@@ -29,6 +34,7 @@ def announce(run: Run) -> None:
         refuse_what_cannot(Follower(run).view())
         run.stop_file.unlink(missing_ok=True)
         run.exit_file.unlink(missing_ok=True)
+        run.process.unlink(missing_ok=True)
         log = EventLog(run.events)
         log.append("resuming")
         log.close()

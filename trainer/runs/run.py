@@ -1,5 +1,7 @@
 """A run's folder: where its parts lie, how one is made, found and listed."""
 
+import contextlib
+import functools
 import json
 import re
 import secrets
@@ -57,17 +59,35 @@ class Run:
         return self.folder / "exit-code"
 
     @property
+    def keeper(self) -> Path:
+        """Names the app that looks after the trainer: see `runs.keeping`."""
+        return self.folder / "keeper.json"
+
+    @property
+    def process(self) -> Path:
+        """Names the trainer's process from its start, before it has written an event."""
+        return self.folder / "process.json"
+
+    @property
+    def stop_reason(self) -> str:
+        """What `ask_to_stop` was given; "" also where nobody asked."""
+        try:
+            return self.stop_file.read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+    @property
     def has_model(self) -> bool:
         """Whether there is something to transcribe with."""
         return (self.model / "config.json").is_file()
 
     def config(self) -> dict[str, Any]:
         """What was frozen at the start: recipe, owner, creation time. {} where it cannot be read."""
+        file = self.folder / "config.json"
         try:
-            config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            return _read_config(file, file.stat().st_mtime_ns)
         except (OSError, ValueError):
             return {}
-        return config if isinstance(config, dict) else {}
 
     def recipe(self) -> Recipe:
         """The frozen recipe. Raises UserError where the folder holds none."""
@@ -76,9 +96,17 @@ class Run:
             raise UserError("This folder does not hold a run.", "Choose a folder that a fine-tune made.")
         return Recipe.from_dict(recipe)
 
-    def ask_to_stop(self) -> None:
-        """Leave the note that the trainer looks for; it ends within seconds."""
-        self.stop_file.touch()
+    def ask_to_stop(self, reason: str = "") -> None:
+        """Leave the note that the trainer looks for; it ends within seconds. The first reason given stands."""
+        with contextlib.suppress(FileExistsError), self.stop_file.open("x", encoding="utf-8") as note:
+            note.write(reason)
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_config(file: Path, changed: int) -> dict[str, Any]:
+    """Every poll of every page asks whose a run is. Not to be changed by callers."""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    return config if isinstance(config, dict) else {}
 
 
 def create_run(folder: Path, recipe: Recipe, owner: str = LOCAL_OWNER) -> Run:

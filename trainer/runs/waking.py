@@ -5,6 +5,7 @@ import logging
 from trainer.errors import UserError
 from trainer.runs.events import EventReader
 from trainer.runs.following import view_of
+from trainer.runs.reasons import SHUTDOWN
 from trainer.runs.resuming import resume_run
 from trainer.runs.run import Run, list_runs
 from trainer.settings import Settings
@@ -20,7 +21,9 @@ def wake(settings: Settings) -> list[Run]:
     woken = []
     for run in reversed(list_runs(settings.runs_dir)):
         view = view_of(run)
-        if view.state != "interrupted" or not view.saved_step or _attempts(run) >= MOST_ATTEMPTS:
+        put_to_sleep = view.state == "stopped" and run.stop_reason == SHUTDOWN
+        cut_off = view.state == "interrupted" or put_to_sleep
+        if not cut_off or not view.saved_step or _attempts(run) >= MOST_ATTEMPTS:
             continue
         try:
             resume_run(settings, run)

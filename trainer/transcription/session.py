@@ -41,13 +41,13 @@ def transcribe_file(path: str, choice: str, settings: Settings, owner: str) -> T
     """Write down what is said in a file, with a model of `choices`. Raises UserError for what a person can mend."""
     samples = _listen(path, settings)
     started = time.perf_counter()
-    return _transcript(samples, folder_of_choice(choice, settings, owner), started, _name(choice))
+    return _transcript(samples, folder_of_choice(choice, settings, owner), started, name_of(choice))
 
 
-def transcribe_with(path: str, folder: Path, settings: Settings) -> Transcript:
-    """The same with the model in a folder."""
+def transcribe_with(path: str, folder: Path, settings: Settings, name: str | None = None) -> Transcript:
+    """The same with the model in a folder, and what it is called."""
     samples = _listen(path, settings)
-    return _transcript(samples, folder, time.perf_counter(), folder.name)
+    return _transcript(samples, folder, time.perf_counter(), name or folder.name)
 
 
 def _listen(path: str, settings: Settings) -> "np.ndarray":
@@ -100,7 +100,8 @@ def _transcriber(folder: Path) -> "Transcriber":
     return _models[key]
 
 
-def _name(choice: str) -> str:
+def name_of(choice: str) -> str:
+    """What a choice is called below a transcript."""
     if choice.startswith(READY):
         return "practice model"
     return "your model" if choice.startswith(RUN) else choice.removeprefix(HUB)

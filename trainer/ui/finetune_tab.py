@@ -34,7 +34,7 @@ QUEUED: dict[str, Any] = {
 _CLICK_DOWNLOAD = "() => document.querySelector('#download-file')?.click()"
 # On a phone the panel lies below the form; once a training has begun, there is nothing to do above.
 _TO_THE_PANEL = """() => setTimeout(() => {
-  if (innerWidth <= 640 && document.querySelector('#start')?.disabled)
+  if (innerWidth <= 640 && document.querySelector('#status .bar'))
     document.querySelector('#right-side')?.scrollIntoView({behavior: 'smooth'});
 }, 300)"""
 _TO_THE_FORM = """() => {
@@ -51,6 +51,7 @@ class FineTuneTab:
     panel: Panel
     sharing: SharingFields
     watch: gr.State
+    more: gr.State  # changes when a glance saw more than it could say
     hub: gr.State  # whether the Hub can be reached; None while nobody knows
     secret: gr.BrowserState
     banner: gr.HTML
@@ -74,12 +75,13 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
             left = build_left_side(settings)
         with gr.Column(scale=7, min_width=320, elem_id="right-side"):
             panel, sharing = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds, settings)
-    tab = FineTuneTab(left, panel, sharing, gr.State(Watch()), gr.State(None), secret, banner)
+    tab = FineTuneTab(left, panel, sharing, gr.State(Watch()), gr.State(0), gr.State(None), secret, banner)
     runs, form = RunHandlers(settings), FormHandlers(settings)
     _wire_runs(demo, runs, tab)
     _wire_data(demo, form, tab)
     _wire_presets(demo, form, runs, tab)
     _wire_results(form, runs, tab)
+    _wire_deleting(runs, tab)
     wire_chooser(demo, settings, left, secret, tab.hub, AT_ONCE, QUEUED)
     _wire_renting(demo, runs, tab)
     return tab
@@ -93,6 +95,9 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
 
     def poll(*sent: Any) -> list[Any]:
         return runs.poll(Visit(*sent))
+
+    def glance(*sent: Any) -> list[Any]:
+        return runs.glance(Visit(*sent))
 
     def choose(*sent: Any) -> list[Any]:
         *visit, run_id = sent
@@ -114,7 +119,8 @@ def _wire_runs(demo: gr.Blocks, runs: RunHandlers, tab: FineTuneTab) -> None:
 
     panel, fields = tab.panel, tab.left.fields
     demo.load(toasted(arrive), tab.visit, [tab.secret, *tab.shown], **AT_ONCE)
-    panel.timer.tick(poll, tab.visit, tab.shown, **AT_ONCE)
+    panel.timer.tick(glance, tab.visit, [tab.watch, panel.status, panel.losses, tab.more], **AT_ONCE)
+    tab.more.change(poll, tab.visit, tab.shown, **AT_ONCE)
     panel.earlier.input(toasted(choose), [*tab.visit, panel.earlier], tab.shown, **AT_ONCE)
     panel.stop.click(toasted(signed(runs.settings, stop)), tab.visit, tab.shown, **AT_ONCE)
     panel.resume.click(toasted(resume), tab.visit, tab.shown, **AT_ONCE)
@@ -211,3 +217,21 @@ def _wire_results(form: FormHandlers, runs: RunHandlers, tab: FineTuneTab) -> No
         api_visibility="private",
     )
     zipped.success(None, js=_CLICK_DOWNLOAD)
+
+
+def _wire_deleting(runs: RunHandlers, tab: FineTuneTab) -> None:
+    """A question, and what becomes of it. It closes when another run is chosen, so that it is not about that one."""
+
+    def delete(*sent: Any) -> list[Any]:
+        return [gr.update(visible=False), *runs.delete(Visit(*sent))]
+
+    def ask() -> dict[str, Any]:
+        return gr.update(visible=True)
+
+    def close() -> dict[str, Any]:
+        return gr.update(visible=False)
+
+    keeping = tab.panel.housekeeping
+    keeping.delete.click(ask, None, keeping.question, **AT_ONCE)
+    gr.on([keeping.keep.click, tab.panel.earlier.input], close, None, keeping.question, **AT_ONCE)
+    keeping.confirm.click(toasted(delete), tab.visit, [keeping.question, *tab.shown], **AT_ONCE)

@@ -80,4 +80,6 @@ class FormHandlers:
         name = hashlib.sha256(_DOWNLOADS + f"{run.id}{changed}".encode()).hexdigest()
         folder = Path(get_upload_folder()) / name
         made = list(folder.glob("*.zip"))
-        return str(made[0] if made else zip_model(run, folder))
+        file = made[0] if made else zip_model(run, folder)
+        file.touch()  # it is swept away when nobody has asked for it for a while
+        return str(file)

@@ -18,14 +18,11 @@ MASTHEAD = f"<h1>{TITLE}</h1><p>{SENTENCE}</p>"
 
 _RECORD = "() => document.dispatchEvent(new Event('voicetune-record'))"  # script.js presses the button
 CONCURRENT_HANDLERS = 4
-SECONDS_BETWEEN_SWEEPS, SECONDS_FILES_LAST = 1800, 3600  # of downloads and forgotten uploads
 
 
 def build(settings: Settings) -> gr.Blocks:
     """The page, ready to launch. Builds without the network and without torch."""
-    with gr.Blocks(
-        title=TITLE, analytics_enabled=False, delete_cache=(SECONDS_BETWEEN_SWEEPS, SECONDS_FILES_LAST)
-    ) as demo:
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
         secret = browser_secret()
         fragment(MASTHEAD, elem_id="masthead")
         banner = fragment("", elem_id="banner")

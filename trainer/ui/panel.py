@@ -1,14 +1,15 @@
 """The right side of the Fine-tune tab: status, plots, the table, and what can be done with the result."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import gradio as gr
 
 from trainer.settings import Settings
 from trainer.ui.fragments import fragment
+from trainer.ui.housekeeping import Housekeeping, build_housekeeping
 from trainer.ui.sharing import SharingFields, build_sharing
-from trainer.ui.watching import NO_EARLIER, Shown, parts
+from trainer.ui.watching import NO_EARLIER, STOP, Shown, parts
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,25 @@ class Panel:
     share_name: gr.Textbox
     share_note: gr.HTML
     earlier: gr.Dropdown
+    room: gr.HTML
+    delete: gr.Button
     timer: gr.Timer
+    housekeeping: Housekeeping = field(metadata={"watched": False})  # the question before deleting
 
     @property
     def components(self) -> list[Any]:
-        """In the order of the fields."""
-        return [getattr(self, field.name) for field in fields(self)]
+        """Those that follow the run."""
+        return [getattr(self, name) for name in Panel.watched()]
 
     @staticmethod
     def updates(changed: dict[str, Any]) -> list[Any]:
         """In that order, what to send to each; nothing for those that have not changed."""
-        return [changed.get(field.name, gr.skip()) for field in fields(Panel)]
+        return [changed.get(name, gr.skip()) for name in Panel.watched()]
+
+    @staticmethod
+    def watched() -> list[str]:
+        """The fields that follow the run, in their order."""
+        return [row.name for row in fields(Panel) if row.metadata.get("watched", True)]
 
 
 def build_panel(
@@ -57,7 +66,7 @@ def build_panel(
         talk = gr.Button("Talk to your model", variant="primary", size="md", interactive=False, min_width=150)
         download = gr.Button("Download", size="md", interactive=False, min_width=100)
         again = gr.Button("Fine-tune again", size="md", interactive=False, min_width=120)
-        stop = gr.Button("Stop and keep what it learnt", size="md", interactive=False, min_width=210, elem_id="stop")
+        stop = gr.Button(STOP, size="md", interactive=False, min_width=210, elem_id="stop")
         resume = gr.Button("Resume", size="md", visible=False, min_width=100, elem_id="resume")
     actions_note = fragment(first["actions_note"])
     with gr.Row(elem_id="plots"):
@@ -68,9 +77,11 @@ def build_panel(
     notes = fragment("", elem_id="run-notes")
     sharing = build_sharing(settings)
     earlier = gr.Dropdown([], label="Earlier runs", info=NO_EARLIER, interactive=False, elem_id="earlier")
+    housekeeping = build_housekeeping()
     timer = gr.Timer(seconds, active=False)
     panel = Panel(
         status, rates, losses, sounds, table, notes, stop, resume, talk, download, again, actions_note, start,
-        start_note, sharing.share, sharing.share_name, sharing.share_note, earlier, timer,
+        start_note, sharing.share, sharing.share_name, sharing.share_note, earlier, housekeeping.room,
+        housekeeping.delete, timer, housekeeping,
     )  # fmt: skip
     return panel, sharing

@@ -132,6 +132,13 @@ def _shared(receipt: Receipt) -> str:
 
 
 def signed(settings: Settings, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """`_signed` under the handler's own name, by which its endpoint is known."""
+    wrapped = _signed(settings, handler)
+    wrapped.__name__ = handler.__name__
+    return wrapped
+
+
+def _signed(settings: Settings, handler: Callable[..., Any]) -> Callable[..., Any]:
     """A handler that is given who signs, before what the page sends.
 
     On a Space that is the visitor's own token, which Gradio takes from the visitor's cookie with each call; never the

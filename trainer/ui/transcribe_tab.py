@@ -1,11 +1,12 @@
 """The Transcribe tab: talk or upload, and read what the chosen model heard."""
 
+import asyncio
 import logging
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,21 +15,33 @@ from trainer.errors import UserError
 from trainer.hub.reach import reachable
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
-from trainer.transcription.choices import HUB, READY, RUN, Choice, model_choices, own_models, remember_choice
-from trainer.transcription.session import Transcript, transcribe_file, warm_up
+from trainer.transcription.choices import (
+    HUB,
+    READY,
+    RUN,
+    Choice,
+    folder_of_choice,
+    model_choices,
+    own_models,
+    remember_choice,
+)
+from trainer.transcription.lane import Lane
+from trainer.transcription.session import Transcript, name_of, transcribe_with, warm_up
 from trainer.ui.faults import explain, note
 from trainer.ui.finder import build_finder, searcher
 from trainer.ui.fragments import fragment
 from trainer.ui.model_note import model_note
+from trainer.ui.uploads import Recordings
 from trainer.ui.visitors import owner_of
 from trainer.ui.wording import sound_length
 
 log = logging.getLogger("voicetune.page")
 
 ANY_LANGUAGE = "any"
+SECONDS_BETWEEN_LOOKS = 0.2  # at the line
 WAITING = '<p class="transcript waiting">Your words will stand here.</p>'
 LISTENING = '<p class="transcript waiting">Listening … The first time, the model has to wake up.</p>'
-DELETED = "Recordings are deleted as soon as they are written down."
+DELETED = "A recording stays here until it is written down, and is deleted within seconds after that."
 
 
 @dataclass(frozen=True)
@@ -41,9 +54,11 @@ class TranscribeTab:
 
 @dataclass(frozen=True)
 class Listener:
-    """The tab's handlers; holds nothing but the settings."""
+    """The tab's handlers, and the line in which all visitors' recordings wait."""
 
     settings: Settings
+    lane: Lane = field(default_factory=Lane)
+    recordings: Recordings = field(default_factory=Recordings)
 
     def choices(self, secret: object, language: str, current: str | None, newest: str | None) -> list[Any]:
         """The models for a language, and the id of the person's newest one.
@@ -76,8 +91,8 @@ class Listener:
         owner = owner_of(secret, self.settings)
         threading.Thread(target=_warm_up, args=(choice or "", self.settings, owner), daemon=True).start()
 
-    def hear(self, secret: object, choice: str | None, path: str | None) -> Iterator[list[Any]]:
-        """The transcript. The recording is deleted whatever comes of it.
+    async def hear(self, secret: object, choice: str | None, path: str | None) -> AsyncIterator[list[Any]]:
+        """The transcript; before it, the place in line. The recording is deleted whatever comes of it.
 
         The recorder is emptied first: it is ready for the next words at once, and its player, which would fetch the
         file to draw it, is gone before the file is.
@@ -85,19 +100,36 @@ class Listener:
         if not path:
             yield [WAITING, gr.skip()]
             return
-        try:
+        with self.recordings.held(path):  # until the end, also where the visitor leaves meanwhile
             yield [LISTENING, None]
-            heard = transcribe_file(path, choice or "", self.settings, owner_of(secret, self.settings))
-            words = transcript_html(heard)
-            remember_choice(choice or "", self.settings, owner_of(secret, self.settings))
+            async with aclosing(self._words(owner_of(secret, self.settings), choice or "", path)) as said:
+                async for words in said:
+                    yield [words, gr.skip()]
+
+    async def _words(self, owner: str, choice: str, path: str) -> AsyncGenerator[str, None]:
+        spot = None
+        try:
+            # What may be a download does not keep others waiting.
+            folder = await asyncio.to_thread(folder_of_choice, choice, self.settings, owner)
+            spot = self.lane.join(owner, self.settings.limits.waiting_recordings)
+            told = 0
+            while place := self.lane.place(spot):
+                if place != told:
+                    yield _in_line(place)
+                    told = place
+                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            if told:
+                yield LISTENING
+            heard = await asyncio.to_thread(transcribe_with, path, folder, self.settings, name_of(choice))
+            yield transcript_html(heard)
+            remember_choice(choice, self.settings, owner)
         except FileNotFoundError:
-            gone = UserError("That recording is gone already.", "Please record it again.")
-            words = note(explain(gone))
+            yield note(explain(UserError("That recording is gone already.", "Please record it again.")))
         except Exception as error:
-            words = note(explain(error))
-        finally:  # also where the visitor left while this was at work
-            Path(path).unlink(missing_ok=True)
-        yield [words, gr.skip()]
+            yield note(explain(error))
+        finally:
+            if spot:
+                self.lane.leave(spot)
 
 
 def _offer(offered: list[Choice], wanted: str | None) -> dict[str, Any]:
@@ -107,6 +139,11 @@ def _offer(offered: list[Choice], wanted: str | None) -> dict[str, Any]:
     value = wanted if typed or wanted in values else next(iter(values), None)
     update: dict[str, Any] = gr.update(choices=[(choice.label, choice.value) for choice in offered], value=value)
     return update
+
+
+def _in_line(place: int) -> str:
+    others = "One other recording comes" if place == 1 else f"{place} other recordings come"
+    return f'<p class="transcript waiting">{others} before yours …</p>'
 
 
 def transcript_html(heard: Transcript) -> str:
@@ -123,9 +160,8 @@ def transcript_html(heard: Transcript) -> str:
 
 
 def _below_microphone(settings: Settings) -> str:
-    """What script.js needs to know of uploads; on a Space also what becomes of them."""
-    limit = f'<span data-most-bytes="{settings.max_audio_bytes}"></span>'
-    return limit + (note(DELETED, "quiet") if settings.on_space else "")
+    """What script.js needs to know of uploads, and what becomes of them."""
+    return f'<span data-most-bytes="{settings.max_audio_bytes}"></span>' + note(DELETED, "quiet")
 
 
 def _warm_up(choice: str, settings: Settings, owner: str) -> None:
@@ -187,6 +223,7 @@ def build_transcribe_tab(
         listener.hear,
         [secret, model, audio],
         [result, audio],
+        concurrency_limit=None,  # the lane has its own limit
         show_progress="hidden",  # it says itself that it listens
         api_visibility="private",
     )

@@ -17,6 +17,7 @@ from trainer.runs.view import RunView
 from trainer.speech.locales import Locale
 from trainer.ui.charts import loss_chart, rate_chart
 from trainer.ui.clips import sounds
+from trainer.ui.drawings import Drawings
 from trainer.ui.example import example_view
 from trainer.ui.faults import note
 from trainer.ui.learning import learning_table
@@ -25,8 +26,12 @@ from trainer.ui.status import NOTHING_YET, notes, status_line
 
 LOSS_POINTS = 240  # the plot is some 250 units wide
 EARLIER, NO_EARLIER = "Choose one to look at it again", "None yet"
-BUSY = "You have one under way already. Stop it, or wait until it has finished."
+BUSY = "One is under way. Another one waits in line until that one has ended."
+LEAVE_LINE, STOP = "Leave the line", "Stop and keep what it learnt"
 HUB_MISSING = "This one needs the Hugging Face Hub, which is out of reach. The first two work without."
+QUICK = ("status", "losses")  # what changes with every step
+SHARED = ("rates", "losses", "sounds", "table")  # whose key says all that they are drawn from, the run included
+_drawings = Drawings()
 _REASONS = {  # by state, and whether there is a model yet
     ("waiting", False): "There is nothing to try until it has trained.",
     ("running", False): "You can talk to it after its first check.",
@@ -56,9 +61,11 @@ class Shown:
     view: RunView
     locale: Locale
     busy: bool = False  # a run of this visitor, perhaps another one, is going on
+    full: str = ""  # why this visitor cannot have another run now
     hub_missing: bool = False  # the chosen preset cannot start
     wait: float | None = None  # seconds until its turn
     earlier: Callable[[], list[tuple[str, str]]] = list  # label and id of each of the visitor's runs, the newest first
+    room: Callable[[], str] = str  # the line on what they take on the disk
     sharing: Sharing = NOT_SHARED
     can_sign_in: bool = True
 
@@ -101,17 +108,19 @@ def parts(shown: Shown) -> dict[str, Part]:
         "notes": ((run_id, len(view.notes), view.data is None), lambda: notes(view) if run else ""),
         # Resume stands where Stop stood.
         "stop": (
-            (_stoppable(shown), view.resumable),
-            lambda: gr.update(interactive=_stoppable(shown), visible=not view.resumable),
+            (_stoppable(shown), view.state == "waiting", view.resumable),
+            lambda: _stop(shown),
         ),
         "resume": (view.resumable, lambda: gr.update(visible=view.resumable)),
         "talk": (model, lambda: gr.update(interactive=model)),
         "download": (model, lambda: gr.update(interactive=model)),
         "again": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
         "actions_note": (actions_note(shown), lambda: note(actions_note(shown), "quiet")),
-        "start": (_startable(shown), lambda: gr.update(interactive=_startable(shown))),
+        "start": ((_startable(shown),), lambda: gr.update(interactive=_startable(shown))),
         "start_note": (start_note(shown), lambda: note(start_note(shown), "quiet")),
         "earlier": ((run_id, view.over, shown.busy, view.state == "waiting"), lambda: _earlier(shown)),
+        "room": ((run_id, view.over, shown.busy), shown.room),
+        "delete": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
         **sharing_parts(shown),
         # It rests while nothing goes on, so that an idle page asks for nothing.
         "timer": (_moving(shown), lambda: gr.update(active=_moving(shown))),
@@ -122,14 +131,27 @@ def changes(watch: Watch, shown: Shown) -> tuple[dict[str, Hashable], dict[str, 
     """The keys of all parts, and the updates of those whose key is not the one that was sent."""
     fresh = parts(shown)
     changed = {name for name, (key, _) in fresh.items() if name not in watch.sent or watch.sent[name] != key}
-    return {name: key for name, (key, _) in fresh.items()}, {name: fresh[name][1]() for name in changed}
+    return {name: key for name, (key, _) in fresh.items()}, {name: _draw(name, *fresh[name]) for name in changed}
+
+
+def quick_changes(watch: Watch, shown: Shown) -> tuple[dict[str, Hashable], dict[str, Any], bool]:
+    """The same of the parts in QUICK alone, with the keys as then sent, and whether others have changed too."""
+    fresh = parts(shown)
+    late = {name for name, (key, _) in fresh.items() if name not in watch.sent or watch.sent[name] != key}
+    quick = late & set(QUICK)
+    sent = {**watch.sent, **{name: fresh[name][0] for name in quick}}
+    return sent, {name: _draw(name, *fresh[name]) for name in quick}, bool(late - quick)
+
+
+def _draw(name: str, key: Hashable, draw: Callable[[], Any]) -> Any:
+    return _drawings.get((name, key), draw) if name in SHARED else draw()
 
 
 def start_note(shown: Shown) -> str:
-    """Why Start cannot be pressed, or nothing."""
-    if shown.busy:
-        return BUSY
-    return HUB_MISSING if shown.hub_missing else ""
+    """Why Start cannot be pressed, or what will happen where it is not the usual thing."""
+    if shown.full or shown.hub_missing:
+        return shown.full or HUB_MISSING
+    return BUSY if shown.busy else ""
 
 
 def actions_note(shown: Shown) -> str:
@@ -159,11 +181,19 @@ def _moving(shown: Shown) -> bool:
 
 
 def _startable(shown: Shown) -> bool:
-    return not start_note(shown)
+    return not (shown.full or shown.hub_missing)
 
 
 def _stoppable(shown: Shown) -> bool:
     return shown.run is not None and shown.view.state in ("waiting", "running")
+
+
+def _stop(shown: Shown) -> dict[str, Any]:
+    waits = shown.run is not None and shown.view.state == "waiting"
+    update: dict[str, Any] = gr.update(
+        value=LEAVE_LINE if waits else STOP, interactive=_stoppable(shown), visible=not shown.view.resumable
+    )
+    return update
 
 
 def _earlier(shown: Shown) -> dict[str, Any]:

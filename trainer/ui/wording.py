@@ -115,6 +115,7 @@ def result_sentence(view: RunView, locale: Locale) -> str:
         if view.best_step is None:
             return view.what or "Stopped before anything was learnt."
         done = f"Stopped after {view.step} of {view.max_steps} steps. " if view.max_steps else "Stopped. "
+        done += f"{view.what} " if view.what else ""
         return done + _change(view, locale, took) + _from_where(view)
     return _change(view, locale, took)
 
