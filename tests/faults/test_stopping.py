@@ -154,3 +154,14 @@ def test_a_killed_trainer_leaves_the_line_free(tmp_path: Path) -> None:
     time.sleep(1.1)
     assert Follower(first).view().state == "interrupted"
     assert Follower(second).view().state == "finished"
+
+
+def test_a_trainer_whose_run_is_removed_under_it_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    waits = "stop = StopSignal(Path(sys.argv[1]) / 'stop'); stop.install(); print('ready', flush=True); time.sleep(60)"
+    code = f"import sys, time; from pathlib import Path; from trainer.training.stopping import StopSignal; {waits}"
+    with subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        folder.rmdir()
+        assert process.wait(20) == 1

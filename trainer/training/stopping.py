@@ -1,5 +1,6 @@
 """One way to stop, however it is asked for: a file in the run's folder, SIGTERM, or Ctrl-C."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -69,6 +70,8 @@ class StopSignal:
     def _watch(self, file: Path) -> None:
         waiting = threading.Event()
         while not file.exists():
+            if not file.parent.exists():
+                os._exit(1)  # the run was removed under its trainer: nothing can be told or saved any more
             waiting.wait(POLL_SECONDS)
         # To the main thread, so that a system call it waits in returns; Windows has no such thing.
         if hasattr(signal, "pthread_kill"):
