@@ -69,7 +69,7 @@ def test_signing_in_asks_for_new_models_alone() -> None:
     """`openid` and `profile` are always among what is asked; this one can make repos and sees no others."""
     space = front_matter()
     assert space["hf_oauth"] is True
-    assert space["hf_oauth_scopes"] == ["contribute-repos"]
+    assert space["hf_oauth_scopes"] == ["contribute-repos", "jobs"]
 
 
 # --- the build line
