@@ -18,6 +18,7 @@ def resume_run(settings: Settings, run: Run) -> None:
 
     Raises UserError where it cannot be resumed, or a limit of the settings stands against it.
     """
+    refuse_what_cannot(Follower(run).view())  # before what waiting would not mend
     with door(settings.turns_dir):
         check_line(settings, run.config().get("owner", LOCAL_OWNER), line(settings.turns_dir))
         make_room(settings, spare=run)

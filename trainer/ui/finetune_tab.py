@@ -51,7 +51,7 @@ class FineTuneTab:
     panel: Panel
     sharing: SharingFields
     watch: gr.State
-    more: gr.State  # changes when a glance saw more than it could say
+    more: gr.Number  # changes when a glance saw more than it could say; a State would tell the page only from a queue
     hub: gr.State  # whether the Hub can be reached; None while nobody knows
     secret: gr.BrowserState
     banner: gr.HTML
@@ -75,7 +75,9 @@ def build_finetune_tab(demo: gr.Blocks, settings: Settings, secret: gr.BrowserSt
             left = build_left_side(settings)
         with gr.Column(scale=7, min_width=320, elem_id="right-side"):
             panel, sharing = build_panel(left.start, left.start_note, nothing_yet(LOCALES["en-US"]), seconds, settings)
-    tab = FineTuneTab(left, panel, sharing, gr.State(Watch()), gr.State(0), gr.State(None), secret, banner)
+    tab = FineTuneTab(
+        left, panel, sharing, gr.State(Watch()), gr.Number(0, visible="hidden"), gr.State(None), secret, banner
+    )
     runs, form = RunHandlers(settings), FormHandlers(settings)
     _wire_runs(demo, runs, tab)
     _wire_data(demo, form, tab)

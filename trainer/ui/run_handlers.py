@@ -108,7 +108,7 @@ class RunHandlers:
             return [gr.skip()] * (2 + len(QUICK))
         watch = replace(visit.watch, active=active, sent=sent)
         quick = [changed.get(name, gr.skip()) for name in QUICK]
-        number = time.monotonic_ns() if more or shown.run is None else gr.skip()
+        number = time.monotonic_ns() // 1_000_000 if more or shown.run is None else gr.skip()
         return [gr.skip() if watch == visit.watch else watch, *quick, number]
 
     def choose(self, visit: Visit, run_id: str | None) -> list[Any]:
