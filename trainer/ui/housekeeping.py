@@ -26,7 +26,7 @@ class Housekeeping:
 def build_housekeeping() -> Housekeeping:
     """Lay it out; the question is closed."""
     room = fragment("", elem_id="room")
-    delete = gr.Button("Delete this training", size="sm", interactive=False, elem_id="delete")
+    delete = gr.Button("Delete this training", size="sm", visible=False, interactive=False, elem_id="delete")
     with gr.Column(visible=False, elem_id="delete-question") as question:
         fragment(f'<p class="message">{ASKED}</p>')
         with gr.Row():

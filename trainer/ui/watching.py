@@ -120,7 +120,10 @@ def parts(shown: Shown) -> dict[str, Part]:
         "start_note": (start_note(shown), lambda: note(start_note(shown), "quiet")),
         "earlier": ((run_id, view.over, shown.busy, view.state == "waiting"), lambda: _earlier(shown)),
         "room": ((run_id, view.over, shown.busy), shown.room),
-        "delete": (run is not None and view.over, lambda: gr.update(interactive=run is not None and view.over)),
+        "delete": (
+            (run is not None, view.over),
+            lambda: gr.update(visible=run is not None, interactive=run is not None and view.over),
+        ),
         **sharing_parts(shown),
         # It rests while nothing goes on, so that an idle page asks for nothing.
         "timer": (_moving(shown), lambda: gr.update(active=_moving(shown))),
