@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.app.browsing import launch, picture, profile, save_voice
 from tests.app.serving import PROJECT, App, start_app
 
 SCREENSHOTS = PROJECT / "tests" / "screenshots"
+
+expect.set_options(timeout=30_000)  # as long as everything else is waited for: a busy machine is no fault
 
 
 @pytest.fixture(scope="module")
