@@ -94,7 +94,7 @@ def test_names_of_models(app: App, visit: Visit, tmp_path: Path) -> None:
         expect(page.locator("#result .problem")).to_be_visible(timeout=PATIENCE_MS)
         unharmed(page)
     page.get_by_role("tab", name="Fine-tune").click()
-    page.get_by_role("button", name="Advanced").click()
+    page.locator("#model-choice > button").click()
     base = page.get_by_label("Base model")
     for payload in PAYLOADS[:4]:
         base.fill(payload)
