@@ -27,7 +27,7 @@ EN = LOCALES["en-US"]
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """The runs whose trainers would have been started."""
     runs: list[Run] = []
-    monkeypatch.setattr(resuming, "start_trainer", lambda run, resume: runs.append(run))
+    monkeypatch.setattr(resuming, "queue_trainer", lambda settings, run, resume: runs.append(run))
     return runs
 
 

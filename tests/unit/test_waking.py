@@ -23,7 +23,7 @@ class LastingSpace(Settings):
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """The runs whose trainer was started to resume."""
     runs: list[Run] = []
-    monkeypatch.setattr(resuming, "start_trainer", lambda run, resume: runs.append(run))
+    monkeypatch.setattr(resuming, "queue_trainer", lambda settings, run, resume: runs.append(run))
     return runs
 
 

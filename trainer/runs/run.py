@@ -98,8 +98,12 @@ class Run:
 
     def ask_to_stop(self, reason: str = "") -> None:
         """Leave the note that the trainer looks for; it ends within seconds. The first reason given stands."""
-        with contextlib.suppress(FileExistsError), self.stop_file.open("x", encoding="utf-8") as note:
-            note.write(reason)
+        if self.stop_file.exists():
+            return
+        draft = self.stop_file.with_suffix(".part")  # whoever sees the note shall read the reason in it
+        draft.write_text(reason, encoding="utf-8")
+        with contextlib.suppress(FileNotFoundError):  # somebody else's was in the same moment
+            draft.replace(self.stop_file)
 
 
 @functools.lru_cache(maxsize=4096)

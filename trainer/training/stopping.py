@@ -69,9 +69,11 @@ class StopSignal:
 
     def _watch(self, file: Path) -> None:
         waiting = threading.Event()
+        seen = False  # of several processes the first makes the folder
         while not file.exists():
-            if not file.parent.exists():
+            if seen and not file.parent.exists():
                 os._exit(1)  # the run was removed under its trainer: nothing can be told or saved any more
+            seen = file.parent.exists()
             waiting.wait(POLL_SECONDS)
         # To the main thread, so that a system call it waits in returns; Windows has no such thing.
         if hasattr(signal, "pthread_kill"):
