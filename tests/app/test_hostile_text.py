@@ -102,6 +102,7 @@ def test_names_of_models(app: App, visit: Visit, tmp_path: Path) -> None:
         expect(page.locator("#base-card")).to_contain_text("is not the name of a model")
         expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()  # the Hub is out of reach
         unharmed(page)
+    page.get_by_role("button", name="Advanced").click()
     page.get_by_role("radio", name="My own folder").check()
     folder = page.get_by_label("Folder with your recordings")
     folder.fill(ALL)
