@@ -8,6 +8,7 @@ from tests.fakes.run_folder import write_run
 from trainer.runs import resuming
 from trainer.runs.events import EventLog
 from trainer.runs.following import forget
+from trainer.runs.reasons import SHUTDOWN
 from trainer.runs.run import Run
 from trainer.runs.waking import MOST_ATTEMPTS, wake
 from trainer.settings import Settings
@@ -56,3 +57,17 @@ def test_interrupted_runs_go_on(tmp_path: Path, started: list[Run]) -> None:
 def test_on_a_laptop_and_without_a_volume_nothing_is_started(tmp_path: Path, started: list[Run]) -> None:
     cut_off(tmp_path)
     assert wake(Settings(data_dir=tmp_path)) == wake(Settings(data_dir=tmp_path, on_space=True)) == started == []
+
+
+def test_what_a_shutdown_stopped_goes_on_and_what_a_person_stopped_does_not(tmp_path: Path, started: list[Run]) -> None:
+    runs = []
+    for reason in (SHUTDOWN, ""):
+        run = write_run(tmp_path, end="stopped")
+        log = EventLog(run.events)
+        log.append("checkpoint", step=200)
+        log.append("stopped")
+        log.close()
+        run.ask_to_stop(reason)
+        forget(run)
+        runs.append(run)
+    assert wake(LastingSpace(data_dir=tmp_path, on_space=True)) == started == runs[:1]
