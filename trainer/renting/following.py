@@ -10,9 +10,11 @@ import logging
 import shutil
 import threading
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.hub.inspect import FetchLimits
 from trainer.hub.refusals import status_of
 from trainer.publishing.publish import Hub, Token
 from trainer.renting.job import CLIPS, MARK, MODEL_FILES
@@ -133,7 +135,8 @@ def fetch_model(run: Run, rented: Rented, api: "HfApi") -> None:
     draft = run.folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
     wanted = [*MODEL_FILES, f"{CLIPS}/*.wav"]
-    api.snapshot_download(rented.repo_id, allow_patterns=wanted, local_dir=draft)
+    commit = _check_size(api, rented.repo_id, wanted)
+    api.snapshot_download(rented.repo_id, revision=commit, allow_patterns=wanted, local_dir=draft)
     if not (draft / "config.json").is_file():
         shutil.rmtree(draft, ignore_errors=True)
         raise FileNotFoundError("no model in the repo")
@@ -143,6 +146,22 @@ def fetch_model(run: Run, rented: Rented, api: "HfApi") -> None:
         (draft / CLIPS).rename(run.folder / CLIPS)
     shutil.rmtree(run.model, ignore_errors=True)
     draft.rename(run.model)
+
+
+def _check_size(api: "HfApi", repo_id: str, wanted: list[str]) -> str | None:
+    """The commit that was looked at. Raises ValueError where its files are larger than any model here may be.
+
+    The repo is its owner's, who may have put anything there since the job began.
+    """
+    info = api.model_info(repo_id, files_metadata=True)
+    sizes = [
+        file.lfs.size if file.lfs else file.size
+        for file in info.siblings or []
+        if any(fnmatch(file.rfilename, pattern) for pattern in wanted)
+    ]
+    if None in sizes or sum(size or 0 for size in sizes) > FetchLimits().total_bytes:
+        raise ValueError("the repo's files are larger than a model may be")
+    return info.sha
 
 
 def _has_end(run: Run) -> bool:
