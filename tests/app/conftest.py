@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.app.browsing import launch, picture, profile, save_voice
 from tests.app.serving import PROJECT, App, start_app
@@ -22,13 +22,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     running = start_app(tmp_path_factory.mktemp("app"))
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    """The driver."""
-    with sync_playwright() as driver:
-        yield driver
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from playwright.sync_api import Playwright, expect, sync_playwright
+from playwright.sync_api import Playwright, expect
 
 from tests.app.browsing import launch, profile, save_voice
 from tests.e2e.space import (
@@ -115,12 +115,6 @@ def installed(python: Path) -> list[dict[str, str]]:
     """Name and version of each package."""
     packages: list[dict[str, str]] = json.loads(pip("list", "--format", "json", python=python).stdout)
     return packages
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as driver:
-        yield driver
 
 
 def test_it_serves_the_page_and_writes_down_a_clip(space_python: Path, playwright: Playwright, tmp_path: Path) -> None:
