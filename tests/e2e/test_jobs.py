@@ -1,5 +1,6 @@
 """Trainings on a rented machine, whole, through the localhost Hub: its Jobs really run the trainer, in a process."""
 
+import errno
 import io
 import json
 import subprocess
@@ -16,6 +17,7 @@ from huggingface_hub import constants
 from tests.fakes.hub_jobs import JobsHub
 from trainer.errors import UserError
 from trainer.publishing.publish import Hub
+from trainer.renting import renting
 from trainer.renting.following import follow
 from trainer.renting.hardware import MINUTES_TO_BEGIN, Machine, offer
 from trainer.renting.ledger import rented_of
@@ -165,6 +167,18 @@ def test_what_cannot_start_is_said_and_leaves_nothing(hub: JobsHub, settings: Se
     hub.statuses["/api/jobs/anna"] = 403
     refused("may not rent machines")
     assert list_runs(settings.runs_dir) == [] and hub.jobs == {}
+
+
+def test_a_job_that_cannot_be_noted_down_is_cancelled(
+    hub: JobsHub, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: Run, rented: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(renting, "note_down", full)
+    with pytest.raises(UserError, match="given back"):
+        rent(settings, recipe(4), LOCAL_OWNER, T4, 30, TOKEN, Hub(hub.url))
+    assert [job.stage for job in hub.jobs.values()] == ["CANCELED"] and list_runs(settings.runs_dir) == []
 
 
 def test_machines_have_prices_and_a_recipe_an_estimate(hub: JobsHub, settings: Settings) -> None:

@@ -55,7 +55,7 @@ def rent(
     try:
         with _refusing(hub):
             rented = _start_job(_api(token, hub), account, run, machine, limit_minutes)
-        note_down(run, rented)
+        _note_or_cancel(run, rented, token, hub)
     except BaseException:
         shutil.rmtree(run.folder)
         raise
@@ -65,6 +65,18 @@ def rent(
     log.close()
     follow(run, token, hub)
     return run
+
+
+def _note_or_cancel(run: Run, rented: Rented, token: Token | None, hub: Hub) -> None:
+    """A job that cannot be noted down could never be stopped from here, and would cost money until its limit."""
+    try:
+        note_down(run, rented)
+    except OSError:
+        with _refusing(hub):
+            _api(token, hub).cancel_job(job_id=rented.job_id, namespace=rented.account)
+        raise UserError(
+            "The disk here is full, so the rented machine was given back.", "Make some room, then start again."
+        ) from None
 
 
 def stop_rented(run: Run, token: Token | None, hub: Hub) -> None:
