@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.hub.inspect import SMALL_FILES
+from trainer.hub.source import SAFETENSORS
 from trainer.publishing.card import EVENTS, PICTURE, card
 from trainer.publishing.events import published
 from trainer.publishing.facts import facts_of
@@ -13,16 +15,7 @@ from trainer.runs.run import Run
 
 CARD = "README.md"
 # Never training_args.bin: it is a pickle, and holds what the Trainer was given.
-MODEL_FILES = (
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "vocab.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "model.safetensors",
-)
+MODEL_FILES = (*SMALL_FILES, SAFETENSORS)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from trainer.publishing.parts import MODEL_FILES as PUBLISHED
 from trainer.renting.parcel import RUN
 from trainer.runs.events import ENDS, Event, EventReader
 from trainer.runs.processes import start_trainer
@@ -20,17 +21,7 @@ from trainer.runs.run import Run
 
 MARK = "voicetune-event "  # before each event in the job's log
 POLL_SECONDS = 0.5
-MODEL_FILES = (
-    "config.json",
-    "model.safetensors",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "vocab.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "voicetune.json",
-)
+MODEL_FILES = (*PUBLISHED, "voicetune.json")  # the last tells its error rates
 CLIPS = "clips"
 
 
