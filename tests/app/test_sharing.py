@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.app.browsing import profile
 from tests.app.conftest import shoot
@@ -25,6 +25,7 @@ from trainer.ui.picture import picture
 
 pytestmark = pytest.mark.timeout(300)
 EN = LOCALES["en-US"]
+ANSWERS = "**/gradio_api/run/predict"
 MINE, HOST, VISITOR = "hf_canary_of_mine", "hf_canary_of_the_host", "hf_canary_of_the_visitor"
 
 
@@ -47,6 +48,28 @@ def hub() -> Iterator[WritableHub]:
 def open_sharing(page: Page) -> None:
     page.get_by_role("button", name="Share on the Hub").click()
     expect(page.get_by_role("button", name="Share", exact=True)).to_be_visible()
+
+
+def test_a_name_that_is_typed_early_is_kept(hub: WritableHub, browser: Browser, tmp_path: Path) -> None:
+    """A slow line: the page is there before its run is. What is typed then would be lost when the run comes."""
+    app = start(tmp_path, hub, MINE)
+    try:
+        sharable_run(app.data)
+        page = profile(browser).new_page()
+        held: list[Route] = []
+        page.route(ANSWERS, lambda route: held.append(route))
+        page.goto(app.url)
+        open_sharing(page)
+        name = page.get_by_label("Name")
+        expect(name).to_be_disabled()
+        for route in held:
+            route.continue_()
+        page.unroute(ANSWERS)
+        name.fill("my-model")  # waits until it can be typed in
+        page.get_by_role("button", name="Share", exact=True).click()
+        expect(page.locator("#share-note a")).to_have_text("anna/my-model", timeout=20_000)
+    finally:
+        app.stop()
 
 
 def canaries(app: App, *runs: Run) -> list[str]:

@@ -57,7 +57,10 @@ def build_sharing(settings: Settings) -> SharingFields:
         about = NO_SIGN_IN if not settings.can_sign_in else ON_SPACE if settings.on_space else ON_LAPTOP
         fragment(note(f"{about} {SAYS}" if settings.can_sign_in else about, "quiet"))
         with gr.Row():
-            name = gr.Textbox("", label="Name", info="Or owner/name", max_length=200, min_width=200)
+            # A name can be typed once the run's own has come: a later one would overwrite it.
+            name = gr.Textbox(
+                "", label="Name", info="Or owner/name", max_length=200, min_width=200, interactive=False
+            )
             visibility = gr.Radio([("Only me", PRIVATE), ("Everyone", PUBLIC)], value=PRIVATE, label="Who can see it")
             licence = gr.Dropdown(
                 [(title, code) for code, title in LICENCES.items()], value="apache-2.0", label="Licence", min_width=200
@@ -74,7 +77,10 @@ def sharing_parts(shown: "Shown") -> dict[str, "Part"]:
     sharable = not why_not and shown.can_sign_in and not shown.sharing.going_on
     return {
         "share": (sharable, lambda: gr.update(interactive=sharable)),
-        "share_name": (run_id, lambda: gr.update(value=suggested_name(run_id) if run_id else "")),
+        "share_name": (
+            run_id,
+            lambda: gr.update(value=suggested_name(run_id) if run_id else "", interactive=run_id is not None),
+        ),
         "share_note": ((run_id, why_not, shown.sharing), lambda: sharing_words(shown.sharing, why_not)),
     }
 
