@@ -21,12 +21,12 @@ from trainer.training.fitting import Fit
 from trainer.training.hardware import Machine
 from trainer.training.presets import preset_of
 from trainer.ui import base_offers, chooser_handlers
+from trainer.ui.answers import Visit
 from trainer.ui.base_card import Chosen, base_card, base_label, fold_label, not_now
 from trainer.ui.base_offers import offer, worked_before
 from trainer.ui.chooser_handlers import ChooserHandlers
 from trainer.ui.finder import searcher
 from trainer.ui.form import Form, fill_for_base, fill_from_preset
-from trainer.ui.run_handlers import Visit
 from trainer.ui.watching import Watch
 
 GIB = 2**30

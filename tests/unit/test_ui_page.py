@@ -15,7 +15,8 @@ from trainer.ui.page import build
 
 demo = build(Settings(data_dir=Path(sys.argv[1])))
 heavy = ["torch", "transformers", "datasets", "evaluate", "librosa", "jiwer", "accelerate"]
-from trainer.ui.run_handlers import RunHandlers, Visit
+from trainer.ui.answers import Visit
+from trainer.ui.run_handlers import RunHandlers
 from trainer.ui.watching import Watch
 RunHandlers(Settings(data_dir=Path(sys.argv[1]))).arrive(Visit("", Watch(), "quick", None))
 public = [fn.api_name for fn in demo.fns.values() if fn.api_visibility == "public"]

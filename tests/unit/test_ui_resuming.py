@@ -14,7 +14,8 @@ from trainer.runs.view import Evaluation, RunView
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.training.recipe import Recipe
-from trainer.ui.run_handlers import RunHandlers, Visit
+from trainer.ui.answers import Visit
+from trainer.ui.run_handlers import RunHandlers
 from trainer.ui.visitors import owner_of
 from trainer.ui.watching import Watch
 from trainer.ui.wording import result_sentence, state_words

@@ -17,9 +17,10 @@ from trainer.runs.run import LOCAL_OWNER, Run, create_run, list_runs, new_run_fo
 from trainer.runs.turns import door, draw
 from trainer.settings import SPACE, Settings
 from trainer.training.presets import preset_of
+from trainer.ui.answers import Visit
 from trainer.ui.form import form_of
 from trainer.ui.panel import Panel
-from trainer.ui.run_handlers import STRANGER, RunHandlers, Visit
+from trainer.ui.run_handlers import STRANGER, RunHandlers
 from trainer.ui.uploads import Recordings, own_upload_folder, sweep_uploads
 from trainer.ui.visitors import NOBODY, owner_of, valid_or_new
 from trainer.ui.watching import BUSY, LEAVE_LINE, Watch
@@ -209,7 +210,7 @@ def test_other_visitors_runs_are_not_there(settings: Settings) -> None:
     assert arrived(space, yours)["watch"].run == run.id
     assert arrived(space, mine)["watch"].run is None
     assert "Nothing here yet" in sent(space.choose(visit(secret=mine), run.id))["status"]
-    assert space.find(visit(Watch(run.id), secret=mine)) is None
+    assert space.answers.find(visit(Watch(run.id), secret=mine)) is None
 
 
 def test_who_owns_what() -> None:

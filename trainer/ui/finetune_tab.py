@@ -8,6 +8,7 @@ import gradio as gr
 from trainer.publishing.publish import Token
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
+from trainer.ui.answers import Visit
 from trainer.ui.chooser_wiring import wire_chooser
 from trainer.ui.faults import toasted
 from trainer.ui.fields import LeftSide, build_left_side
@@ -15,7 +16,7 @@ from trainer.ui.form import Form
 from trainer.ui.form_handlers import FormHandlers
 from trainer.ui.panel import Panel, build_panel
 from trainer.ui.renting import RentingHandlers
-from trainer.ui.run_handlers import RunHandlers, Visit
+from trainer.ui.run_handlers import RunHandlers
 from trainer.ui.sharing import SharingFields, signed
 from trainer.ui.watching import Watch, nothing_yet
 
@@ -202,10 +203,10 @@ def _wire_results(form: FormHandlers, runs: RunHandlers, tab: FineTuneTab) -> No
     """Taking the model away, and doing it once more."""
 
     def again(*sent: Any) -> list[Any]:
-        return form.again(runs.find(Visit(*sent)))
+        return form.again(runs.answers.find(Visit(*sent)))
 
     def download(*sent: Any) -> str:
-        return form.zip(runs.find(Visit(*sent)))
+        return form.zip(runs.answers.find(Visit(*sent)))
 
     panel = tab.panel
     panel.again.click(toasted(again), tab.visit, tab.left.fields.components, **AT_ONCE).then(None, js=_TO_THE_FORM)

@@ -58,9 +58,7 @@ def build_sharing(settings: Settings) -> SharingFields:
         fragment(note(f"{about} {SAYS}" if settings.can_sign_in else about, "quiet"))
         with gr.Row():
             # A name can be typed once the run's own has come: a later one would overwrite it.
-            name = gr.Textbox(
-                "", label="Name", info="Or owner/name", max_length=200, min_width=200, interactive=False
-            )
+            name = gr.Textbox("", label="Name", info="Or owner/name", max_length=200, min_width=200, interactive=False)
             visibility = gr.Radio([("Only me", PRIVATE), ("Everyone", PUBLIC)], value=PRIVATE, label="Who can see it")
             licence = gr.Dropdown(
                 [(title, code) for code, title in LICENCES.items()], value="apache-2.0", label="Licence", min_width=200
