@@ -100,6 +100,7 @@ def test_what_cannot_fit_is_refused_beside_start(page_online: Page) -> None:
     page = page_online
     unfold(page)
     choose(page, "XLS-R 300M")
+    expect(page.get_by_role("radio", name="A real model")).to_be_checked()  # what it brings along would overwrite
     page.get_by_role("button", name="Advanced").click()
     page.get_by_label("Batch").fill("3600")
     page.get_by_label("Batch").press("Tab")

@@ -44,7 +44,7 @@ def wire_chooser(
         [chooser.base, chooser.recommended, chooser.not_now],
         **at_once,
     )
-    gr.on(
+    described = gr.on(
         [
             demo.load,
             hub.change,
@@ -61,7 +61,9 @@ def wire_chooser(
         trigger_mode="always_last",
         **at_once,
     )
-    chooser.base.change(look_up, [*form, hub], chooser.card, trigger_mode="always_last", **queued)
+    # After the card, never beside it: the later of two answers stays.
+    looked_up = described.then(look_up, [*form, hub], chooser.card, **queued)
+    chooser.base.change(None, cancels=[looked_up])
     chooser.base.input(toasted(fill), form, form, **at_once)
     finder = chooser.finder
     finder.search.click(searcher(settings), fields.locale, [finder.found, finder.note], **queued)
