@@ -1,6 +1,6 @@
 """What the choice of a base model asks for: which there are, what is said of one, and the fields it brings along."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -16,7 +16,7 @@ from trainer.training.hardware import this_machine
 from trainer.ui.base_card import Chosen, base_card, fold_label, not_now
 from trainer.ui.base_offers import offer, worked_before
 from trainer.ui.faults import explain
-from trainer.ui.fields import values
+from trainer.ui.fields import changed_values
 from trainer.ui.form import Form, fill_for_base, recipe_of
 from trainer.ui.visitors import owner_of
 
@@ -51,13 +51,13 @@ class ChooserHandlers:
 
     def fill(self, form: Form) -> list[Any]:
         """The fields as the chosen base wants them: another preset, where the chosen one is not made for it."""
-        return values(fill_for_base(form))
+        return changed_values(fill_for_base(form), form)
 
     def take(self, form: Form, found: str | None) -> list[Any]:
         """A base from the search's list, as if it had been typed."""
         if not found:
             raise UserError("Nothing was found yet.", "Search first.")
-        return values(fill_for_base(Form(**{**vars(form), "base": found})))
+        return changed_values(fill_for_base(replace(form, base=found)), form)
 
     def _chosen(self, form: Form, hub: bool | None) -> Chosen:
         row, here = BASES.get(form.base), is_here(form.base)

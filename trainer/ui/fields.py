@@ -61,6 +61,11 @@ def values(form: Form) -> list[Any]:
     return [getattr(form, field.name) for field in fields(Form)]
 
 
+def changed_values(form: Form, sent: Form) -> list[Any]:
+    """The same, but only what differs from what the page sent: what was typed meanwhile elsewhere stays."""
+    return [gr.skip() if new == old else new for new, old in zip(values(form), values(sent), strict=True)]
+
+
 def preset_choices(settings: Settings, hub: bool | None) -> list[tuple[str, str]]:
     """Label and name of each preset. `hub`: whether it can be reached, None while nobody knows."""
     return [

@@ -189,10 +189,11 @@ def _wire_presets(demo: gr.Blocks, form: FormHandlers, runs: RunHandlers, tab: F
     def poll(*sent: Any) -> list[Any]:
         return runs.poll(Visit(*sent))
 
+    def fill(*sent: Any) -> list[Any]:
+        return form.fill(Form(*sent))
+
     fields = tab.left.fields
-    filled = fields.preset.input(
-        toasted(form.fill), [fields.preset, fields.locale, fields.data, fields.folder], fields.components, **AT_ONCE
-    )
+    filled = fields.preset.input(toasted(fill), fields.components, fields.components, **AT_ONCE)
     fields.base.change(poll, tab.visit, tab.shown, **AT_ONCE)
     for event in (demo.load, filled.then):
         asked = event(form.ask_hub, tab.hub, [tab.hub, fields.preset], **QUEUED)

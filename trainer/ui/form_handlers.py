@@ -20,8 +20,8 @@ from trainer.speech.preview import glance, preview
 from trainer.training.presets import preset_of
 from trainer.ui.data_card import banner, data_card, data_sounds
 from trainer.ui.faults import explain, note
-from trainer.ui.fields import preset_choices, values
-from trainer.ui.form import OWN_FOLDER, fill_from_preset, form_of, source_of
+from trainer.ui.fields import changed_values, preset_choices, values
+from trainer.ui.form import OWN_FOLDER, Form, fill_from_preset, form_of, source_of
 
 LOST = "This Space forgets its models when it restarts, so download what you want to keep."
 _DOWNLOADS = secrets.token_bytes(16)  # makes the folders of downloads impossible to guess
@@ -51,9 +51,10 @@ class FormHandlers:
         """What a visitor should know before starting: where the data comes from, and that nothing lasts here."""
         return banner(" ".join(filter(None, [about_data, "" if self.settings.lasting else LOST])))
 
-    def fill(self, preset: str, locale: str, data: str, folder: str) -> list[Any]:
-        """The fields for a preset."""
-        return values(fill_from_preset(preset_of(preset), locale, data, folder))
+    def fill(self, form: Form) -> list[Any]:
+        """The fields for the preset that was chosen."""
+        filled = fill_from_preset(preset_of(form.preset), form.locale, form.data, form.folder)
+        return changed_values(filled, form)
 
     def again(self, run: Run | None) -> list[Any]:
         """The fields as they were for a run."""
