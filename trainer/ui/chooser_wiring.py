@@ -61,9 +61,8 @@ def wire_chooser(
         trigger_mode="always_last",
         **at_once,
     )
-    # After the card, never beside it: the later of two answers stays.
-    looked_up = described.then(look_up, [*form, hub], chooser.card, **queued)
-    chooser.base.change(None, cancels=[looked_up])
+    # After the card, never beside it, and one after another: the later of two answers stays.
+    described.then(look_up, [*form, hub], chooser.card, trigger_mode="always_last", **queued)
     chooser.base.input(toasted(fill), form, form, **at_once)
     finder = chooser.finder
     finder.search.click(searcher(settings), fields.locale, [finder.found, finder.note], **queued)
