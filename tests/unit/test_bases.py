@@ -97,12 +97,12 @@ def test_without_the_hub_what_was_fetched_before_can_be_recommended() -> None:
 
 
 def test_the_costs_that_were_measured_come_out_of_the_formula() -> None:
-    """wav2vec2-base 14.8 with its front end frozen and 1.33 times that without; the starter 1.3."""
+    """wav2vec2-base 14.8 with its front end frozen and 1.33 times that without; the starter 1.45, with a browser."""
     base, starter = sizes_of("facebook/wav2vec2-base"), sizes_of(STARTER_ID)
     assert base and starter
     assert training_cost(base.shape) == pytest.approx(14.8, rel=0.05)
     assert training_cost(base.shape, frozen=False) == pytest.approx(1.33 * 14.8, rel=0.05)
-    assert training_cost(starter.shape) == pytest.approx(1.3, rel=0.05)
+    assert training_cost(starter.shape) == pytest.approx(1.45, rel=0.05)
 
 
 def test_larger_models_take_longer() -> None:

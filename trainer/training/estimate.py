@@ -20,8 +20,8 @@ _START_SECONDS = 12.0  # loading torch, decoding the clips, the first check
 _CLIP_SECONDS = 8.6  # mean length of a MInDS-14 clip
 _CHECKPOINTING = 1.18  # computing activations a second time; measured with wav2vec2-base's shape
 # A billion operations of a training step cost so many seconds times `machine_gflops`: found with wav2vec2-base's shape
-# (14.8 a second of audio) and the starter's (1.3), whose small layers take more than their arithmetic. While a browser
-# draws the page on the same cores, as on a laptop; alone, the starter takes a fifth less.
+# (14.8 a second of audio) and the starter's (1.45), whose small layers take more than their arithmetic. The starter's
+# is with a browser drawing the page on the same cores, as on a laptop; without one it was 1.1 to 1.3.
 _COST, _WIDE, _NARROWER = 0.45, 768, 1.2
 
 
