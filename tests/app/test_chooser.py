@@ -1,9 +1,10 @@
 """The choice of a base model and the search for others, in a real browser, with the Hub and without."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.app.browsing import profile
 from tests.app.conftest import Visit, shoot
@@ -12,6 +13,7 @@ from tests.app.sight import faults_of_sight
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_search import Listed
 
+ANSWERS = "**/gradio_api/run/predict"
 SIZES = [pytest.param(1280, id="desktop"), pytest.param(390, id="phone")]
 THEMES = [pytest.param(False, id="light"), pytest.param(True, id="dark")]
 
@@ -45,6 +47,18 @@ def page_online(online: App, browser: Browser) -> Iterator[Page]:
     page.get_by_role("button", name="Start", exact=True).wait_for()
     yield page
     context.close()
+
+
+@contextlib.contextmanager
+def late_answers(page: Page) -> Iterator[None]:
+    """What the page asks for at once comes only at the end, as on a slow line."""
+    held: list[Route] = []
+    page.route(ANSWERS, lambda route: held.append(route))
+    yield
+    assert held, "nothing was asked"
+    for route in held:
+        route.continue_()
+    page.unroute(ANSWERS)
 
 
 def unfold(page: Page) -> None:
@@ -134,3 +148,26 @@ def test_a_search_finds_models_to_talk_to(page_online: Page) -> None:
     page.locator("#models-search").click()
     page.get_by_role("radio", name="anna/wav2vec2-english-0").check()
     expect(page.get_by_label("Model", exact=True)).to_have_value("anna/wav2vec2-english-0")
+
+
+def test_what_is_edited_before_an_answer_comes_is_kept(page: Page) -> None:
+    page.get_by_role("button", name="Advanced").click()
+    with late_answers(page):
+        page.get_by_role("radio", name="Thorough").check()
+        page.get_by_role("radio", name="Practice voices").check()
+    expect(page.get_by_label("Steps", exact=True)).to_have_value("3000")
+    expect(page.get_by_role("radio", name="Practice voices")).to_be_checked()
+
+
+def test_what_the_hub_says_of_a_model_stays_on_its_card(page_online: Page) -> None:
+    page = page_online
+    unfold(page)
+    page.locator("#base input").fill("anna/nobody-made-this")
+    page.locator("#base input").press("Enter")
+    expect(page.get_by_role("radio", name="A real model")).to_be_checked()
+    expect(page.locator("#base-card")).to_contain_text("no model called anna/nobody-made-this")
+    page.get_by_role("button", name="Advanced").click()
+    page.get_by_label("Steps", exact=True).fill("7")
+    page.get_by_label("Steps", exact=True).press("Tab")
+    page.wait_for_timeout(1500)  # the card is written anew
+    expect(page.locator("#base-card")).to_contain_text("no model called anna/nobody-made-this")

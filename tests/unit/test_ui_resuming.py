@@ -49,6 +49,14 @@ def test_only_the_owner_resumes(tmp_path: Path, started: list[Run]) -> None:
     assert started == [run]
 
 
+def test_the_chosen_base_is_still_chosen_after_resuming(tmp_path: Path, started: list[Run]) -> None:
+    """Without the Hub, a base that was never fetched cannot be started, before Resume and after it."""
+    run = write_run(tmp_path, end="stopped")
+    visit = Visit("", Watch(run.id), "quick", False, "anna/not-here")
+    answer = RunHandlers(Settings(data_dir=tmp_path)).resume(visit)
+    assert started == [run] and "out of reach" in str(answer)
+
+
 def test_a_finished_run_is_not_resumed(tmp_path: Path, started: list[Run]) -> None:
     run = write_run(tmp_path)
     with pytest.raises(UserError, match="finished"):
