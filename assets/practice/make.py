@@ -2,6 +2,7 @@
 
     python assets/practice/make.py            # all 14 locales
     python assets/practice/make.py en-US      # only some
+    python assets/practice/make.py --validation  # which clips of the training files are kept to validate on
 
 Invariant: the same sentences, synthesizers and packages give the same Parquet files bit for bit. All that is
 random is drawn from a seed made of the locale, the sentence and the voice; the Ogg writer runs in its bit-exact
@@ -39,6 +40,7 @@ TRAIN_VOICES = ("default", "f1", "f2", "f3", "f5", "m1", "m2", "m3", "m4")  # es
 TEST_VOICES = ("f4", "m7")
 VOICE_OFFSETS = (0, 2, 5)  # sentence i is spoken by voices i, i+2 and i+5: all voices get equally much to say
 EXTRA_TEST = 3  # held out beyond one sentence of each intent, so 17 of 84
+VALIDATION = 7  # of the other sentences, three clips each, are kept to watch a training and choose its model by
 
 INTENTS = (
     *("abroad", "address", "app_error", "atm_limit", "balance", "business_loan", "card_issues", "cash_deposit"),
@@ -127,6 +129,27 @@ def hold_out(sentences: list[Sentence]) -> list[Sentence]:
         held.append(chosen)
         known.subtract(chosen.words)
     return held
+
+
+def validation(sentences: list[Sentence]) -> list[str]:
+    """Which of the training file's sentences are kept to validate on: their clips' paths up to the voice.
+
+    Chosen as `hold_out` chooses, so that both splits ask for the same, among those that espeak-ng alone says, as it
+    says the test's. Their voices are heard in training; their texts are not.
+    """
+    voices: dict[Sentence, bool] = {}
+    for clip in train_clips(sentences):
+        voices[clip.sentence] = voices.get(clip.sentence, False) or clip.flite
+    order = [sentences[i] for i in generator(sentences[0].locale, "validation").permutation(len(sentences))]
+    known = Counter(word for sentence in sentences for word in sentence.words)
+    held: list[Sentence] = []
+    for _ in range(VALIDATION):
+        taken = {s.intent for s in held}
+        candidates = [s for s in order if not voices[s] and s.intent not in taken]
+        chosen = min(candidates, key=lambda s: sum(known[w] - (w in s.words) == 0 for t in (*held, s) for w in t.words))
+        held.append(chosen)
+        known.subtract(chosen.words)
+    return sorted(f"{s.locale}~{s.intent.upper()}/{s.number}" for s in held)
 
 
 def train_clips(sentences: list[Sentence]) -> Iterable[Clip]:
@@ -225,7 +248,20 @@ def write(clips: Iterable[Clip], file: Path) -> None:
     print(f"{file.relative_to(HERE)}  {len(data)} clips  {hashlib.sha256(file.read_bytes()).hexdigest()}", flush=True)
 
 
+def write_validation() -> None:
+    """validation.txt: for all locales, a sentence a line."""
+    lines: list[str] = []
+    for locale in ESPEAK_LANGUAGE:
+        sentences = read_sentences(locale)
+        held = hold_out(sentences)
+        lines += validation([s for s in sentences if s not in held])
+    (HERE / "validation.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main(locales: list[str]) -> None:
+    write_validation()
+    if locales == ["--validation"]:
+        return
     for locale in locales or ESPEAK_LANGUAGE:
         sentences = read_sentences(locale)
         held = hold_out(sentences)

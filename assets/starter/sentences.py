@@ -1,27 +1,75 @@
 """What the voices say: endless sentences in twelve languages, and how they are spelled.
 
-A third of them are random frequent words, so that the spelling of a language is learnt whatever is said in it; the
-others are pieces of the practice set's training sentences in a new order, for the words of a bank's customers.
+Most are written for this: sentences/<language>.txt has everyday sentences, many with slots to be filled from lists of
+words. The others are sentences of the practice set's training side, for the words of a bank's customers, and random
+frequent words, so that the spelling of a language is learnt whatever is said in it.
 
-Invariant: no sentence of the practice set's test split, of any locale, is ever among them.
+Such a file has three kinds of lines: `name = one | two` is a list, "{name}" in a sentence is a slot for one of it, and
+what starts with "#" is a comment.
+
+Invariant: no sentence by which the practice set, of any locale, tests or validates is ever among them.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import wordfreq
 
-from assets.practice.make import ESPEAK_LANGUAGE, RESPELL, hold_out, read_sentences
+from assets.practice.make import ESPEAK_LANGUAGE, RESPELL, Sentence, hold_out, read_sentences, validation
 from trainer.speech.locales import Locale, locale_of
 from trainer.speech.text import normalise, to_units
 
+HERE = Path(__file__).resolve().parent
 WORDS = 10_000  # most frequent of each language
 HAN_WORDS = 4_000  # of Chinese: they need some 1,600 characters, and each is a label
-PIECES_SHARE = 0.65  # of sentences are made of pieces of the practice set's
-MOST_WORDS = 14
+WRITTEN_SHARE, PRACTICE_SHARE = 0.55, 0.15  # of sentences; the others are frequent words
+FEWEST_WORDS, MOST_WORDS = 4, 9  # in a row, of frequent ones
 
 Random = np.random.Generator  # for short signatures
+_SLOT = re.compile(r"\{(\w+)\}")
+_LIST = re.compile(r"(\w+)\s*=\s*(.+)")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a language's file has: its sentences, and the words for their slots by the slots' names."""
+
+    sentences: list[str]
+    lists: dict[str, list[str]]
+
+    def draw(self, rng: Random) -> str:
+        """A sentence whose slots are filled; a word of a list may have slots itself."""
+        text = self.sentences[rng.integers(len(self.sentences))]
+        while "{" in text:
+            text = _SLOT.sub(lambda slot: self._word(slot[1], rng), text)
+        return text[0].upper() + text[1:]
+
+    def _word(self, name: str, rng: Random) -> str:
+        words = self.lists[name]
+        return words[rng.integers(len(words))]
+
+
+def read_written(path: Path) -> Written:
+    """Raises ValueError for a slot without a list."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    matches = [(line, _LIST.fullmatch(line)) for line in lines if line and not line.startswith("#")]
+    lists = {found[1]: [word.strip() for word in found[2].split("|")] for _, found in matches if found}
+    sentences = [line for line, found in matches if not found]
+    missing = {name for line in lines for name in _SLOT.findall(line)} - {*lists}
+    if missing:
+        raise ValueError(f"{path.name}: no list for {sorted(missing)}")
+    return Written(sentences, lists)
+
+
+def _kept_apart(sentences: list[Sentence]) -> list[Sentence]:
+    """Of a locale's: those that test, and those of the others that validate."""
+    held = hold_out(sentences)
+    learnt = [s for s in sentences if s not in held]
+    names = validation(learnt)
+    return held + [s for s in learnt if f"{s.locale}~{s.intent.upper()}/{s.number}" in names]
 
 
 @dataclass(frozen=True)
@@ -46,19 +94,19 @@ class Language:
         return [word for word in words if not (foreign and word.isascii())]
 
     @cached_property
-    def pieces(self) -> list[list[str]]:
-        """The training sentences of the practice set, word by word (of Chinese, character by character)."""
-        kept = []
-        for code in self.locales:
-            sentences = read_sentences(code)
-            held = hold_out(sentences)
-            kept += [s.text for s in sentences if s not in held and self.normal(s.text) not in self.tested]
-        return [list(text) if self.code == "zh" else text.split() for text in dict.fromkeys(kept)]
+    def written(self) -> Written:
+        return read_written(HERE / "sentences" / f"{self.code}.txt")
+
+    @cached_property
+    def practised(self) -> list[str]:
+        """The training sentences of the practice set."""
+        sentences = [s.text for code in self.locales for s in read_sentences(code)]
+        return [text for text in dict.fromkeys(sentences) if self.normal(text) not in self.tested]
 
     @cached_property
     def tested(self) -> set[str]:
-        """The test sentences, normalised."""
-        return {self.normal(s.text) for code in self.locales for s in hold_out(read_sentences(code))}
+        """The practice set's sentences that test and that validate, normalised."""
+        return {self.normal(s.text) for code in self.locales for s in _kept_apart(read_sentences(code))}
 
     def normal(self, text: str) -> str:
         """As error rates count it."""
@@ -106,41 +154,34 @@ def draw_language(rng: Random) -> Language:
 
 
 def draw_sentence(language: Language, rng: Random) -> str:
-    """One to 14 words, with commas here and there for the voice's sake."""
+    """With the marks and capitals that help a voice to say it."""
     while True:
-        words = _pieces(language, rng) if rng.random() < PIECES_SHARE else _frequent_words(language, rng)
-        text = _join(words, language, rng)
+        kind = rng.random()
+        if kind < WRITTEN_SHARE:
+            text = language.written.draw(rng)
+        elif kind < WRITTEN_SHARE + PRACTICE_SHARE:
+            text = language.practised[rng.integers(len(language.practised))]
+        else:
+            text = _frequent_words(language, rng)
         if language.normal(text) not in language.tested:
             return text
 
 
-def _frequent_words(language: Language, rng: Random) -> list[str]:
+def _frequent_words(language: Language, rng: Random) -> str:
     words = language.words
-    count = rng.integers(1, MOST_WORDS + 1)
+    count = rng.integers(FEWEST_WORDS, MOST_WORDS + 1)
     # The square draws frequent words more often, as people do.
-    return [words[int(len(words) * u * u)] for u in rng.random(count)]
-
-
-def _pieces(language: Language, rng: Random) -> list[str]:
-    """Runs of up to six words, each from another sentence."""
-    most = int(rng.integers(2, MOST_WORDS + 1)) * (2 if language.code == "zh" else 1)
-    words: list[str] = []
-    while len(words) < most:
-        sentence = language.pieces[rng.integers(len(language.pieces))]
-        start = int(rng.integers(len(sentence)))
-        words += sentence[start : start + int(rng.integers(1, 7))]
-    return words[:most]
-
-
-def _join(words: list[str], language: Language, rng: Random) -> str:
-    between = "" if language.code == "zh" and rng.random() < 0.7 else " "
-    return "".join(word + (", " if rng.random() < 0.07 else between) for word in words).strip(" ,")
+    drawn = [words[int(len(words) * u * u)] for u in rng.random(count)]
+    between = "" if language.code == "zh" else " "
+    return "".join(word + (", " if rng.random() < 0.07 else between) for word in drawn).strip(" ,")
 
 
 def list_letters() -> list[str]:
     """All labels of all languages: the blank, then each character that a sentence can have."""
     letters = {"|"}
     for language in _ROWS:
-        for text in (*language.words, *(" ".join(piece) for piece in language.pieces)):
-            letters |= {*language.units(text)}
+        written = language.written
+        slots = [word for words in written.lists.values() for word in words]
+        for text in (*language.words, *language.practised, *written.sentences, *slots):
+            letters |= {*language.units(_SLOT.sub(" ", text))}
     return ["<blank>", *sorted(letters)]

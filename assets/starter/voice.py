@@ -21,6 +21,22 @@ PARAMETERS = {"rate": 1, "pitch": 3, "range": 4}  # words a minute; 0-100; 0-100
 # Stress, length, tone and syllable marks: what is left tells phones apart in every language alike.
 MARKS = str.maketrans("", "", "ˈˌːˑ˥˦˧˨˩ꜛꜜ.-_|^?! 0123456789\u0329\u032f\u0361\u035c")
 
+# espeak-ng's voice variants: those pretraining hears (libespeak-ng 1.51 crashes when Annie, Demonic or rob speak
+# Mandarin at a low pitch),
+SEEN_NAMES = """
+    Alex Alicia Andrea Andy Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael
+    Mike Nguyen RicishayMax RicishayMax2 RicishayMax3 Storm Tweaky adam anika announcer antonio aunty belinda
+    benjamin boris caleb david ed edward edward2 f1 f3 f5 grandma grandpa gustave iven iven2 iven3 iven4 john
+    kaukovalta klatt klatt2 klatt3 klatt4 klatt5 klatt6 linda m1 m2 m4 m5 m6 m8 marcelo max michel miguel
+    norbert pablo paul pedro quincy robert sandro shelby steph steph2 steph3 travis victor whisper
+    whisperf zac
+"""
+# and those it never does: f4 and m7 are the practice set's test voices, f2 and m3 measure phone errors.
+RESERVED = ("f4", "m7")
+UNSEEN = ("f2", "m3")
+SEEN = tuple(SEEN_NAMES.split())
+assert not set(SEEN) & {*RESERVED, *UNSEEN}
+
 
 class _Id(ctypes.Union):
     _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
