@@ -1,5 +1,6 @@
 """The 14 locales of MInDS-14, one row each. Adding a locale is adding a row."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ class Locale:
     script: Script
     minds_clips: int
     example: str
+    iso: tuple[str, ...]  # the language's codes of three letters in ISO 639-2 and 639-3
 
     @property
     def language(self) -> str:
@@ -37,6 +39,15 @@ class Locale:
         """How the page shows it: "Deutsch (Deutschland) · German"."""
         return f"{self.native} · {self.english}"
 
+    def is_spoken_as(self, named: str) -> bool:
+        """Whether a word means this language, whatever the country: "de", "deu", "de_AT", "German", "Deutsch"."""
+        code = named.strip().casefold().replace("_", "-").split("-")[0]
+        if code in (self.language, *self.iso):
+            return True
+        rows = [row for row in LOCALES.values() if row.language == self.language]
+        names = {name for row in rows for name in (row.native, row.english, row.english_language)}
+        return _plain(named) in set(map(_plain, names))
+
     @property
     def headline(self) -> Literal["wer", "cer"]:
         """The figure shown first. Chinese is written without spaces, so there it is the characters."""
@@ -44,23 +55,27 @@ class Locale:
 
 
 _ROWS = (
-    Locale("en-US", "English (United States)", "American English", "latin", 563, "please freeze my card"),
-    Locale("en-GB", "English (United Kingdom)", "British English", "latin", 592, "please block my card"),
-    Locale("en-AU", "English (Australia)", "Australian English", "latin", 654, "please lock my card"),
-    Locale("de-DE", "Deutsch (Deutschland)", "German", "latin", 611, "bitte sperren sie meine karte"),
-    Locale("fr-FR", "Français (France)", "French", "latin", 539, "bloquez ma carte s'il vous plaît"),
-    Locale("es-ES", "Español (España)", "Spanish", "latin", 486, "quiero bloquear mi tarjeta"),
-    Locale("it-IT", "Italiano (Italia)", "Italian", "latin", 696, "vorrei bloccare la mia carta"),
-    Locale("nl-NL", "Nederlands (Nederland)", "Dutch", "latin", 654, "ik wil mijn pas blokkeren"),
-    Locale("pl-PL", "Polski (Polska)", "Polish", "latin", 562, "chcę zablokować kartę"),
-    Locale("pt-PT", "Português (Portugal)", "Portuguese", "latin", 604, "quero bloquear o meu cartão"),
-    Locale("cs-CZ", "Čeština (Česko)", "Czech", "latin", 574, "chci zablokovat kartu"),
-    Locale("ru-RU", "Русский (Россия)", "Russian", "cyrillic", 539, "заблокируйте мою карту"),
-    Locale("ko-KR", "한국어 (대한민국)", "Korean", "hangul", 592, "카드를 정지해 주세요"),
-    Locale("zh-CN", "中文（中国）", "Chinese", "han", 502, "请冻结我的银行卡"),
+    Locale("en-US", "English (United States)", "American English", "latin", 563, "please freeze my card", ("eng",)),
+    Locale("en-GB", "English (United Kingdom)", "British English", "latin", 592, "please block my card", ("eng",)),
+    Locale("en-AU", "English (Australia)", "Australian English", "latin", 654, "please lock my card", ("eng",)),
+    Locale("de-DE", "Deutsch (Deutschland)", "German", "latin", 611, "bitte sperren sie meine karte", ("deu", "ger")),
+    Locale("fr-FR", "Français (France)", "French", "latin", 539, "bloquez ma carte s'il vous plaît", ("fra", "fre")),
+    Locale("es-ES", "Español (España)", "Spanish", "latin", 486, "quiero bloquear mi tarjeta", ("spa",)),
+    Locale("it-IT", "Italiano (Italia)", "Italian", "latin", 696, "vorrei bloccare la mia carta", ("ita",)),
+    Locale("nl-NL", "Nederlands (Nederland)", "Dutch", "latin", 654, "ik wil mijn pas blokkeren", ("nld", "dut")),
+    Locale("pl-PL", "Polski (Polska)", "Polish", "latin", 562, "chcę zablokować kartę", ("pol",)),
+    Locale("pt-PT", "Português (Portugal)", "Portuguese", "latin", 604, "quero bloquear o meu cartão", ("por",)),
+    Locale("cs-CZ", "Čeština (Česko)", "Czech", "latin", 574, "chci zablokovat kartu", ("ces", "cze")),
+    Locale("ru-RU", "Русский (Россия)", "Russian", "cyrillic", 539, "заблокируйте мою карту", ("rus",)),
+    Locale("ko-KR", "한국어 (대한민국)", "Korean", "hangul", 592, "카드를 정지해 주세요", ("kor",)),
+    Locale("zh-CN", "中文（中国）", "Chinese", "han", 502, "请冻结我的银行卡", ("zho", "chi", "cmn")),
 )
-
 LOCALES: dict[str, Locale] = {row.code: row for row in _ROWS}
+
+
+def _plain(name: str) -> str:
+    """A language's name without its country: "Français (France)" is "français"."""
+    return unicodedata.normalize("NFKC", name).split("(")[0].strip().casefold()
 
 
 def locale_of(code: str) -> Locale:

@@ -1,4 +1,4 @@
-"""A look at the data before anything is trained: how much there is, and a few clips to play."""
+"""A look at the data before it is learnt from: what the trainer would read, in words, with a few clips to play."""
 
 import io
 import random
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from trainer.errors import UserError
 from trainer.settings import Settings
+from trainer.speech.clips import RawClip
 from trainer.speech.locales import Locale
-from trainer.speech.sources import PRACTICE_NOTE, TITLES, RawClip, kind_of, open_source, practice_locales
+from trainer.speech.sources import PRACTICE_NOTE, TITLES, kind_of, open_source, practice_locales
 
 SAMPLES = 3
 SAMPLE_SECONDS = 15.0
+MEASURED = 2_000  # clips whose headers are read; the length of more is estimated from as many
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataPreview:
-    """What the page says of the data. `seconds` is None while it is not known."""
+    """What the page says of the data. `seconds` is None while it is not known.
+
+    `note` is for above the page, `details` for beside the numbers: what was read, and what is left out.
+    """
 
     title: str
     note: str
     clips: int
     seconds: float | None
     samples: list[Sample]
+    details: tuple[str, ...] = ()
 
 
 def glance(data: str, locale: Locale, settings: Settings) -> DataPreview:
@@ -51,8 +57,14 @@ def preview(data: str, locale: Locale, settings: Settings) -> DataPreview:
     for clip in drawn:
         if len(samples) < SAMPLES and (sample := _sample(clip)):
             samples.append(sample)
-    note = PRACTICE_NOTE if source.kind == "practice" and data == "auto" else source.note
-    return DataPreview(source.title, note, len(source.clips), sum(map(_seconds, source.clips)), samples)
+    own = source.kind == "folder"
+    note = PRACTICE_NOTE if source.kind == "practice" and data == "auto" else "" if own else source.note
+    said = [source.note if own else "", f"Left out: {source.left_out.say()}." if source.left_out else ""]
+    measured = random.Random(locale.code).sample(source.clips, min(len(source.clips), MEASURED))
+    seconds = sum(map(_seconds, measured)) * len(source.clips) / max(1, len(measured))
+    if len(measured) < len(source.clips):
+        said.append(f"The length is estimated from {MEASURED:,} of them.")
+    return DataPreview(source.title, note, len(source.clips), seconds, samples, tuple(filter(None, said)))
 
 
 def _seconds(clip: RawClip) -> float:

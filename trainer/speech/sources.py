@@ -4,24 +4,19 @@ Whatever the source, it gives the same thing: clips whose sound is still encoded
 alone and within its limits.
 """
 
-import csv
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from trainer.errors import UserError
-from trainer.hub.reach import reachable
+from trainer.hub.connectivity import reachable
 from trainer.settings import PRACTICE, Settings
+from trainer.speech.clips import LeftOut, RawClip, Split
+from trainer.speech.corpora import read_folder
 from trainer.speech.locales import Locale
 
 MINDS14 = "PolyAI/minds14"
 MINDS14_REVISION = "40ce77cb32a384e4d50a568e1ec39ac804019d33"
-
 SourceKind = Literal["minds14", "practice", "folder"]
-Split = Literal["train", "test"]
-
 TITLES: dict[SourceKind, str] = {
     "minds14": "MInDS-14, real calls to a bank",
     "practice": "Practice voices",
@@ -30,34 +25,27 @@ TITLES: dict[SourceKind, str] = {
 PRACTICE_NOTE = (
     "The Hugging Face Hub is out of reach, so this uses practice clips that came with Voicetune, spoken by a computer."
 )
-_PATH_COLUMNS = ("path", "file_name")
-_TEXT_COLUMNS = ("text", "transcription", "sentence")
-
-
-@dataclass(frozen=True)
-class RawClip:
-    """One clip as the source has it. `split` is None where the source does not say."""
-
-    name: str
-    audio: bytes | Path | None
-    text: str
-    split: Split | None = None
-    speaker: str | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """All clips of one locale. `note` is a sentence for the page, or empty."""
+    """All clips of one locale. `note` is for people, or empty: which data, or what was read of a folder.
+
+    `revision` is the commit of a data set of the Hub; "" for others. `besides`: the title of what else helps to learn.
+    """
 
     kind: SourceKind
     clips: list[RawClip]
     note: str = ""
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    revision: str = ""
+    besides: str = ""
+    by_computer: bool = False  # whether a computer speaks what is learnt from
 
     @property
     def title(self) -> str:
         """What the page calls it."""
-        return TITLES[self.kind]
+        return f"{TITLES[self.kind]}, with {self.besides}" if self.besides else TITLES[self.kind]
 
 
 def kind_of(data: str, settings: Settings) -> SourceKind:
@@ -76,7 +64,8 @@ def open_source(data: str, locale: Locale, settings: Settings) -> Source:
         return _minds14(locale, settings)
     if kind == "practice":
         return _practice(locale, note=PRACTICE_NOTE if data == "auto" else "")
-    return _folder(Path(data).expanduser(), locale)
+    corpus = read_folder(data, locale)
+    return Source("folder", corpus.clips, corpus.said, corpus.left_out)
 
 
 def practice_locales() -> list[str]:
@@ -100,94 +89,30 @@ def _minds14(locale: Locale, settings: Settings) -> Source:
         raise away from error
     # decode=False: datasets would need torchcodec; the bytes are decoded by speech.audio.
     rows = rows.cast_column("audio", datasets.Audio(decode=False))
-    return Source("minds14", [_from_row(row, None) for row in rows])
+    clips = [RawClip(row["path"], (row["audio"] or {}).get("bytes"), row["transcription"] or "") for row in rows]
+    return Source("minds14", clips, revision=MINDS14_REVISION)
 
 
 def _practice(locale: Locale, note: str) -> Source:
-    import pyarrow.parquet as parquet
+    left_out = LeftOut()
+    return Source("practice", practice_clips(locale, left_out), note, left_out, by_computer=True)
+
+
+def practice_clips(locale: Locale, left_out: LeftOut) -> list[RawClip]:
+    """The practice set's clips of a locale, each with its split. Raises UserError where there are none."""
+    # Imported here: pyarrow takes a while, and most of what opens this file needs only its names.
+    from trainer.speech.parquet import parquet_clips
 
     clips: list[RawClip] = []
     splits: tuple[Split, ...] = ("train", "test")
     for split in splits:
         for file in sorted((PRACTICE / locale.code).glob(f"{split}-*.parquet")):
-            columns = ["path", "audio", "transcription"]
-            clips += [_from_row(row, split) for row in parquet.read_table(file, columns=columns).to_pylist()]
+            clips += parquet_clips(file, file.name, split, locale, left_out)
+    kept = set((PRACTICE / "validation.txt").read_text(encoding="utf-8").split())  # see make.py there
+    clips = [replace(clip, split="validation") if clip.name.rpartition("-")[0] in kept else clip for clip in clips]
     if not clips:
         raise UserError(
             f"There are no practice clips for {locale.english} yet.",
             f"Choose one of {', '.join(practice_locales())}, or connect to the internet to use MInDS-14.",
         )
-    return Source("practice", clips, note)
-
-
-def _from_row(row: dict[str, Any], split: Split | None) -> RawClip:
-    return RawClip(row["path"], (row["audio"] or {}).get("bytes"), row["transcription"] or "", split)
-
-
-def _folder(folder: Path, locale: Locale) -> Source:
-    table = _find_table(folder)
-    left_out: Counter[str] = Counter()
-    clips = list(_from_table(table, locale, left_out))
-    if not clips:
-        raise UserError(
-            f"The table {table.name} lists no clips for {locale.english}.",
-            "It needs one row a clip, with the columns “path” and “text”.",
-        )
-    return Source("folder", clips, left_out=left_out)
-
-
-def _find_table(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise UserError(
-            "I cannot find that folder of recordings.",
-            "Give a folder that holds audio files and a table (tsv or csv) of what is said in them.",
-        )
-    tables = sorted([*folder.glob("*.tsv"), *folder.glob("*.csv")])
-    if len(tables) != 1:
-        raise UserError(
-            f"The folder should hold one table, and I see {len(tables)}.",
-            "Put one .tsv or .csv file beside the audio, with the columns “path” and “text”.",
-        )
-    return tables[0]
-
-
-def _from_table(table: Path, locale: Locale, left_out: Counter[str]) -> Iterator[RawClip]:
-    home = table.parent.resolve()
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        # Quotes are ordinary characters in a tsv, where a field cannot hold a tab.
-        tabs = table.suffix == ".tsv"
-        rows = csv.DictReader(
-            file, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
-        )
-        path_column = _column(rows.fieldnames, _PATH_COLUMNS)
-        text_column = _column(rows.fieldnames, _TEXT_COLUMNS)
-        try:
-            for row in rows:
-                language = (row.get("language") or row.get("locale") or locale.language).split("-")[0]
-                if language != locale.language:
-                    left_out["in another language"] += 1
-                    continue
-                path = (home / (row[path_column] or "")).resolve()
-                inside = path.is_relative_to(home) and path.is_file()  # a table must not reach out of its folder
-                yield RawClip(
-                    row[path_column] or "",
-                    path if inside else None,
-                    row[text_column] or "",
-                    _split_of(row.get("split")),
-                    row.get("speaker") or None,
-                )
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"I cannot read the table {table.name}.", "Save it as UTF-8 text (tsv or csv).") from error
-
-
-def _column(names: Iterable[str] | None, wanted: tuple[str, ...]) -> str:
-    for name in names or ():
-        if name.strip().lower() in wanted:
-            return name
-    raise UserError(f"The table has no column “{wanted[0]}”.", f"Name one of its columns {' or '.join(wanted)}.")
-
-
-def _split_of(value: str | None) -> Split | None:
-    if value in ("train", "test"):
-        return "train" if value == "train" else "test"
-    return None
+    return clips

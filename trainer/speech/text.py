@@ -14,14 +14,13 @@ from typing import Literal
 from trainer.speech.locales import Locale
 
 Case = Literal["lower", "upper"]
-
 SEPARATOR = "|"  # between words, as in every published CTC vocabulary
 SPECIAL = ("[PAD]", "[UNK]", SEPARATOR)  # ids 0, 1, 2 of a new vocabulary
-
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘‛ʼʹ′´`＇", "'"))
 _FULL_WIDTH = str.maketrans({code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)})  # ＡＴＭ, in Chinese text
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # with 々 and 〇
 _SPACE_AT_HAN = re.compile(f"(?<=[{_HAN}]) | (?=[{_HAN}])")
+_ONE_HAN = re.compile(f"[{_HAN}]")
 _LOOSE_APOSTROPHE = re.compile(r"(?<![^\W_])'|'(?![^\W_])")  # not between letters or digits
 _TOKEN = re.compile(r"<[^<>\[\]|\s]{0,15}>|\[[^<>\[\]|\s]{0,15}\]")  # <s>, [UNK] and their kind
 _STRAY = re.compile(r"[<>\[\]]")
@@ -78,6 +77,16 @@ def from_units(units: str, locale: Locale | None = None) -> str:
     text = _STRAY.sub("", _TOKEN.sub("", units)).replace(SEPARATOR, " ")
     text = " ".join(unicodedata.normalize("NFC", text).split())
     return _SPACE_AT_HAN.sub("", text) if locale is None or locale.script == "han" else text
+
+
+def is_han(text: str) -> bool:
+    """Whether it begins with a Chinese character, which is a word by itself."""
+    return _ONE_HAN.match(text) is not None
+
+
+def has_han(text: str) -> bool:
+    """Whether there is a Han character in it: such text has no spaces between words."""
+    return re.search(f"[{_HAN}]", text) is not None
 
 
 def build_vocabulary(units: Iterable[str]) -> dict[str, int]:

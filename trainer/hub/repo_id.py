@@ -12,6 +12,11 @@ _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _REPO_ID = re.compile(rf"(?:{_NAME}/)?{_NAME}")  # the rules of huggingface_hub.utils.validate_repo_id
 
 
+def is_repo_id(text: str) -> bool:
+    """Whether it has the form of an id: owner/name, or name alone as the oldest models have it."""
+    return bool(_REPO_ID.fullmatch(text)) and not ("--" in text or ".." in text or text.endswith(".git"))
+
+
 def check_repo_id(text: str) -> str:
     """A repo id in the Hub's form from what somebody typed: an id, or the address of a model's page.
 
@@ -24,7 +29,7 @@ def check_repo_id(text: str) -> str:
         text = _id_in_address(text)
     if text.startswith(("datasets/", "spaces/")):
         raise UserError("That is a data set or a Space, not a model.", CHOOSE)
-    if not _REPO_ID.fullmatch(text) or "--" in text or ".." in text or text.endswith(".git"):
+    if not is_repo_id(text):
         raise UserError(
             "That is not the id of a model on the Hugging Face Hub.",
             f"An id has the form owner/name, as in {EXAMPLE}: copy it from the top of the model's page.",

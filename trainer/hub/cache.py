@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-from trainer.hub.refusals import quota_full, too_large
+from trainer.hub.errors import quota_full, too_large
 
 HOLD_SECONDS = 3600.0  # a data set may be downloaded and prepared between a base's fetch and its opening
 LOCK_SECONDS = 30.0
@@ -47,7 +47,7 @@ class Quota:
             raise
 
     def drop(self, repo: Path) -> None:
-        """This process does not use it any more."""
+        """Remove this process's mark of a repo's folder, if it has one."""
         self._mark(repo).unlink(missing_ok=True)
 
     def make_room(self, repo: Path, name: str, total: int, missing: int) -> None:
@@ -113,7 +113,7 @@ class Quota:
         return there | {self.cache_dir / mark.name.rpartition("@")[0] for mark in self._uses.glob("*@*")}
 
     def _delete(self, repo: Path) -> bool:
-        """Renamed first: nobody sees half of it."""
+        """Whether it is gone now. Renamed first: nobody sees half of it."""
         trash = self._uses / f"trash-{uuid.uuid4().hex}"
         try:
             repo.rename(trash)
@@ -133,8 +133,13 @@ def release(snapshot: Path) -> None:
         Quota(repo.parent, 0).drop(repo)
 
 
+# Not by huggingface_hub's `scan_cache_dir` and `delete_revisions`, which were tried. One name of a revision that is not
+# UTF-8 ends the whole scan with an error; a repo with a dangling link or name, or whose download has no snapshot yet,
+# is skipped; what no snapshot links to counts nothing: each lets the quota be exceeded. Commits are looked for in all
+# repos and taken from the first that has one of that name; and files go one by one where they lie, so that somebody who
+# opens the model at that moment finds half of it.
 def _bytes_in(folder: Path) -> int:
-    """Of its files, links not counted."""
+    """Bytes of all its files, unfinished downloads too; links count nothing."""
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # an unfinished download that is finished now

@@ -10,33 +10,37 @@ This file is also that process's program, so its top imports the standard librar
 import contextlib
 import io
 import logging
+import math
 import os
+import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator
 from typing import Any
 
 # Bytes of address space. Libraries map 170 MB of it, FFmpeg's threads (up to 16, idle) 8 MB each; the rest is for
-# the file, twice while it is read, and for decoding.
-_MEMORY = 640 * 2**20
-_SECONDS = 30  # of wall clock; five minutes of AAC take under one
+# decoding. The file comes on top, twice: while it is read, its parts are put together.
+_MEMORY = 540 * 2**20
+_SECONDS = 30  # of wall clock in which no sound comes; of AAC as many minutes come
+# Seconds of a processor that a second of sound may take: of AAC and MP3 it takes 0.003, at 384 kHz 0.01.
+WORK_A_SECOND = 0.02
 _BATCH = 2**18  # bytes of float32 sent at once
 _HEADER = struct.Struct("<III")  # sample rate in Hz, channels, bytes that follow
+_OUT_OF_TIME = -getattr(signal, "SIGXCPU", 0) or None  # the status where the processor's seconds are used up
 _NO_AUDIO, _NO_SOUND = 3, 4  # exit statuses; Python itself uses 1 and 2
 _ENVIRONMENT = ("PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH", "SYSTEMROOT")
-
 # What FFmpeg may take a file for. Playlists and scripts (hls, concat, sdp, dash …), which name other files
 # and addresses to open, are left out, and so is everything that no person records or exports speech in.
 _FORMATS = "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpegts,ogg,tta,w64,wav,wv"
 # Decoders that may run. No video decoder: FFmpeg would decode pictures to learn a stream's parameters.
 _CODECS = (
-    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,ape,eac3,flac,gsm_ms,mp2float,mp3float,"
-    "opus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,"
+    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,ape,eac3,flac,gsm_ms,mp2,mp2float,mp3,"
+    "mp3float,opus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,"
     "pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,tta,vorbis,wavpack,wmalossless,wmapro,wmav1,wmav2,wmavoice"
 )
-
 _log = logging.getLogger(__name__)
 
 
@@ -44,24 +48,32 @@ class Undecodable(Exception):  # noqa: N818 - it names what the bytes are
     """The bytes are no sound, or no more of it can be decoded."""
 
 
+class TooMuchWork(Exception):  # noqa: N818 - likewise
+    """Decoding took more of a processor than is allowed."""
+
+
 class NoAudioStream(Undecodable):
     """The file was understood, and holds pictures or data but no sound."""
 
 
-def container_blocks(data: bytes) -> Generator[tuple[int, int, bytes]]:
+def container_blocks(
+    data: bytes, work_seconds: float = _SECONDS, sound_seconds: float = 300.0
+) -> Generator[tuple[int, int, bytes]]:
     """Decode the first audio stream: (rate in Hz, channels, interleaved float32 samples) block by block.
 
     Closing the iterator early ends the process. Raises NoAudioStream or Undecodable, after the blocks that
-    could be decoded.
+    could be decoded, and TooMuchWork after `work_seconds` of a processor and WORK_A_SECOND more for each second of
+    sound, which counts up to `sound_seconds`; both are rounded up.
     """
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     # -P keeps this folder, whose modules have everyday names, off the process's path.
-    command = [sys.executable, "-P", __file__]
+    work = max(work_seconds, 0.001)
+    most = math.ceil(work + WORK_A_SECOND * sound_seconds)
+    command = [sys.executable, "-P", __file__, str(work), str(most), str(len(data))]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment) as process:
         assert process.stdin and process.stdout
-        deadline = threading.Timer(_SECONDS, process.kill)
-        deadline.start()
+        watch = _Watch(process)
         try:
             # It reads to the end before it writes, so neither side waits for the other. If it dies, its exit
             # status says enough.
@@ -72,11 +84,15 @@ def container_blocks(data: bytes) -> Generator[tuple[int, int, bytes]]:
                 block = process.stdout.read(size)
                 if len(block) < size:
                     break
+                watch.moved()
                 yield rate, channels, block
+                watch.moved()  # whoever takes the blocks may have taken long
             status = process.wait()
         finally:
-            deadline.cancel()
+            watch.ended()
             process.kill()
+    if status == _OUT_OF_TIME:
+        raise TooMuchWork
     if status == _NO_AUDIO:
         raise NoAudioStream
     if status:
@@ -85,9 +101,33 @@ def container_blocks(data: bytes) -> Generator[tuple[int, int, bytes]]:
         raise Undecodable
 
 
+class _Watch:
+    """Kills a process that has been still for `_SECONDS`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process, self._over = process, threading.Event()
+        self.moved()
+        threading.Thread(target=self._watch, name="decoder-watch", daemon=True).start()
+
+    def moved(self) -> None:
+        """It has done something."""
+        self._until = time.monotonic() + _SECONDS
+
+    def ended(self) -> None:
+        """There is nothing to watch any more."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        while (left := self._until - time.monotonic()) > 0:
+            if self._over.wait(left):
+                return
+        self._process.kill()
+
+
 def _main() -> int:
     """Decode standard input to standard output, as `container_blocks` reads it."""
-    _limit_resources()
+    work = _Work(float(sys.argv[1]), int(sys.argv[2]))
+    _limit_memory(int(sys.argv[3]))
     import av
 
     data = sys.stdin.buffer.read()
@@ -103,10 +143,10 @@ def _main() -> int:
     if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
         return _NO_SOUND
     stream.codec_context.thread_count = 1  # a minute takes 0.1 s: not worth a thread a core
-    return 0 if _send_frames(av, file, stream) else _NO_SOUND
+    return 0 if _send_frames(av, file, stream, work) else _NO_SOUND
 
 
-def _send_frames(av: Any, file: Any, stream: Any) -> bool:
+def _send_frames(av: Any, file: Any, stream: Any, work: "_Work") -> bool:
     """Write the stream's frames in batches; False if there were none. Packets that are damaged are passed over."""
     shape: Any = None  # of the frames: sample format, channel layout, rate
     converter: Any = None
@@ -114,6 +154,7 @@ def _send_frames(av: Any, file: Any, stream: Any) -> bool:
 
     def send() -> None:
         sys.stdout.buffer.write(_HEADER.pack(shape[2], shape[1].nb_channels, len(batch)) + batch)
+        work.earn(len(batch) / (4 * shape[1].nb_channels * shape[2]))
         batch.clear()
 
     with contextlib.suppress(av.FFmpegError):  # cut off within a packet: what came before it counts
@@ -144,16 +185,36 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> None:
     raise PermissionError("a file may not open others")
 
 
-def _limit_resources() -> None:
-    """Cap memory and time, where the system can (not on Windows)."""
+class _Work:
+    """The processor's time that this process may use, where the system can limit it (not on Windows).
+
+    `most`: whole seconds that no sound earns more than.
+    """
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds, self._most = seconds, most
+        self.earn(0.0)
+
+    def earn(self, sound_seconds: float) -> None:
+        """Go on for a little longer, since so much sound has come."""
+        self._seconds += WORK_A_SECOND * sound_seconds
+        # At the second of two limits of time the system kills, which would look like any other end.
+        _limit("RLIMIT_CPU", min(self._most, math.ceil(self._seconds)), self._most + 1)
+
+
+def _limit_memory(file_bytes: int) -> None:
+    most = _MEMORY + 2 * file_bytes
+    _limit("RLIMIT_AS", most, most)
+    _limit("RLIMIT_CORE", 0, 0)
+
+
+def _limit(name: str, soft: int, hard: int) -> None:
     try:
         import resource
     except ImportError:
         return
-    limits = {resource.RLIMIT_AS: _MEMORY, resource.RLIMIT_CPU: _SECONDS, resource.RLIMIT_CORE: 0}
-    for limit, most in limits.items():
-        with contextlib.suppress(ValueError, OSError):  # the system's own limit is lower, or it has none of the kind
-            resource.setrlimit(limit, (most, most))
+    with contextlib.suppress(ValueError, OSError):  # the system's own limit is lower, or it has none of the kind
+        resource.setrlimit(getattr(resource, name), (soft, hard))
 
 
 if __name__ == "__main__":

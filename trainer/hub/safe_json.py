@@ -28,6 +28,8 @@ def file_in(folder: Path, name: str) -> Path | None:
         if path.is_symlink():
             raise _leads_out(name) from None
         return None
+    except PermissionError:
+        raise _closed(name) from None
     except (OSError, RuntimeError):  # links in a ring
         raise _leads_out(name) from None
     inside = whole.is_relative_to(folder.resolve())
@@ -48,7 +50,7 @@ def read_json(folder: Path, name: str, most_bytes: int = SMALL_BYTES) -> dict[st
         with path.open("rb") as file:
             data = file.read(most_bytes + 1)
     except OSError:
-        raise _unreadable(name) from None
+        raise _closed(name) from None
     if len(data) > most_bytes:
         raise UserError(f"This model's {name} is far larger than any real one.", ELSEWHERE)
     return parse_json(data, name)
@@ -95,4 +97,11 @@ def _leads_out(name: str) -> UserError:
 
 
 def _unreadable(name: str) -> UserError:
-    return UserError(f"This model's {name} is missing or broken.", ELSEWHERE)
+    return UserError(f"This model's {name} is cut off or broken.", "Fetch or copy it anew, or choose another model.")
+
+
+def _closed(name: str) -> UserError:
+    return UserError(
+        f"This model's {name} cannot be opened here.",
+        "Allow this account to read the model's files, or choose another.",
+    )

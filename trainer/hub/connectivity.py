@@ -4,13 +4,15 @@ import os
 import threading
 import time
 
+from cachetools import TLRUCache
+
 YES_LASTS = 30.0  # seconds that "it answers" is believed
 NO_LASTS = 5.0  # shorter: somebody who has just switched the Wi-Fi on should not wait
-
 _PROXY_REFUSALS = {403, 407}  # answers of a proxy that keeps the Hub away; the Hub's front page gives neither
 _TRUE = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads its switches
-
-_probes: dict[str, "_Probe"] = {}
+_MOST_ENDPOINTS = 16
+# An answer of the cache leaves it once it lasts no longer, which is known only when it has come.
+_probes: TLRUCache[str, "_Probe"] = TLRUCache(_MOST_ENDPOINTS, lambda _, probe, now: now + probe.lasts, time.monotonic)
 _lock = threading.Lock()
 
 
@@ -24,7 +26,7 @@ def reachable(endpoint: str, timeout: float) -> bool:
         return False
     with _lock:
         probe = _probes.get(endpoint)
-        if probe is None or probe.stale():
+        if probe is None:
             probe = _probes[endpoint] = _Probe(endpoint, timeout)
             threading.Thread(target=probe.run, name="hub-probe", daemon=True).start()
     return probe.answer_by(timeout)
@@ -42,17 +44,17 @@ class _Probe:
         self.endpoint = endpoint
         self.timeout = timeout
         self.answer = False
-        self.until = time.monotonic() + timeout + NO_LASTS  # unanswered counts as a no and is asked anew then
+        self.lasts: float = timeout + NO_LASTS  # unanswered counts as a no and is asked anew then
         self.started = time.monotonic()
         self.done = threading.Event()
 
     def run(self) -> None:
         self.answer = _answers(self.endpoint, self.timeout)
-        self.until = time.monotonic() + (YES_LASTS if self.answer else NO_LASTS)
+        with _lock:
+            if _probes.pop(self.endpoint, None) is self:  # else it was asked anew already
+                self.lasts = YES_LASTS if self.answer else NO_LASTS
+                _probes[self.endpoint] = self
         self.done.set()
-
-    def stale(self) -> bool:
-        return time.monotonic() > self.until
 
     def answer_by(self, timeout: float) -> bool:
         """Wait until `timeout` seconds after the question was asked, not after this call."""
