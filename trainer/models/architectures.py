@@ -1,30 +1,58 @@
 """The model types that fine-tune here, one row each. Nothing else asks which architecture a checkpoint is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from trainer.errors import UserError
-from trainer.hub.reading import CONFIG_BYTES, read_json
 from trainer.models.frames import (
     HOP,
-    convolved,
     from_mctct_features,
     from_pooled_samples,
     from_samples,
     from_stacked_features,
     from_subsampled_features,
+    from_whisper_features,
     kept_to_pool,
 )
-from trainer.models.limits import check_limits
-
-LONGEST_FIRST_FRAME = 16_000  # samples; real models need a twentieth
-# Samples from one CTC frame to the next: 320 to 1280 in published models. A step of one sample, which no weight shows,
-# would make attention take the square of 16,000 frames a second of memory.
-STRIDES = range(160, 3201)
 
 _EVERYWHERE = ("eager", "sdpa")
+# What transformers' config class of a kind takes where config.json says nothing. The page, which cannot wait for
+# transformers, counts on them too; tests/unit/test_model_config.py compares them with the installed classes.
+_BODY: dict[str, Any] = {
+    "vocab_size": 32,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "mask_time_length": 10,
+}
+_FRONT: dict[str, Any] = {
+    **_BODY,
+    "feat_extract_norm": "group",
+    "conv_dim": [512] * 7,
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+}
+_WITHOUT_NORM = {name: value for name, value in _FRONT.items() if name != "feat_extract_norm"}
+_ADAPTER: dict[str, Any] = {
+    "add_adapter": False,
+    "num_adapter_layers": 3,
+    "adapter_kernel_size": 3,
+    "adapter_stride": 2,
+}
+_SEW: dict[str, Any] = {
+    **_FRONT,
+    "conv_dim": [64, *[128] * 4, *[256] * 4, *[512] * 4],
+    "conv_kernel": [10, *[3, 1] * 4, *[2, 1] * 2],
+    "conv_stride": [5, *[2, 1] * 6],
+    "squeeze_factor": 2,
+}
+_LARGE: dict[str, Any] = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+}
 _DROPOUTS = ("attention_dropout", "hidden_dropout", "activation_dropout")
 # layerdrop's random skips help only in long trainings of large models, and cost reproducibility
 _ZEROED = ("feat_proj_dropout", "final_dropout", "layerdrop")
@@ -35,63 +63,122 @@ class Architecture:
     """A CTC model on audio at 16 kHz.
 
     `frames`: CTC frames by (config, samples). `kept`: of so many samples those that it can use, likewise.
-    `listener`: the kind of extractor and processor, a row of `listeners.LISTENERS`. `input_name`: what the model's
-    forward calls its sound; `hop`: samples from one of its inputs to the next. `positions`: the config key of the most
-    frames that it can tell the order of, where there is a most.
+    `feature_extractor`: a key of `ctc_model.FEATURE_EXTRACTORS`. `input_name`: what the model's forward calls its
+    sound; `hop`: samples from one of its inputs to the next; `time_axis`: along which one clip's inputs follow each
+    other. `positions`: the config key of the most frames that it can tell the order of, where there is a most.
     `attention`: the implementations that it has. `attention_mask`: whether a padded batch needs one; None: the config's
     `feat_extract_norm` decides, since a model with "group" norm was trained without and gets worse with one.
-    `head`: the attribute of its CTC head. `freezes`: whether it has `freeze_feature_encoder()`.
+    `head`: the attribute of its CTC head; `output`: in it the linear map to the labels, where it is not all of it.
+    `freezes`: whether it has `freeze_feature_encoder()`; `layers_apart`: whether its lowest layers can be computed
+    alone (`freeze_layers`, `lower_states`, and a forward that begins above them).
     `dropouts` are config keys set to a recipe's dropout, `zeroed` those that are 0 whenever it chooses one; they lie in
     the config's part `part`, if there is one.
     `masks_time`: whether it knows SpecAugment's `mask_time_*`; `masks_features` likewise.
+    `onnx`: whether the way from sound to its labels can be written as an ONNX graph.
+    `package`: that of `trainer.models` whose `register()` tells transformers the classes, where it has none of its own.
+    `defaults`: the values of config.json that are read here, each with what it is where the file does not say.
     """
 
     model_type: str
     title: str
+    defaults: Mapping[str, Any]
     frames: Callable[[dict[str, Any], int], int] = from_samples
     kept: Callable[[dict[str, Any], int], int] = lambda config, samples: samples
-    listener: str = "samples"
+    feature_extractor: str = "samples"
     input_name: str = "input_values"
     hop: int = 1
+    time_axis: int = 0
     positions: str | None = None
     attention: tuple[str, ...] = _EVERYWHERE
     attention_mask: bool | None = None
     head: str = "lm_head"
+    output: str = ""
     freezes: bool = True
+    layers_apart: bool = False
     part: str | None = None
     dropouts: tuple[str, ...] = _DROPOUTS
     zeroed: tuple[str, ...] = _ZEROED
     masks_time: bool = True
     masks_features: bool = True
+    onnx: bool = True
+    package: str = ""
+
+    @property
+    def output_layer(self) -> str:
+        """The linear map to the labels, by its name in the model."""
+        return f"{self.head}.{self.output}" if self.output else self.head
 
     def with_dropout(self, share: float) -> dict[str, Any]:
-        """Config values for training with this dropout."""
+        """Config values for training with this dropout, a share from 0 to 1."""
         values = dict.fromkeys(self.dropouts, share) | dict.fromkeys(self.zeroed, 0.0)
         return {self.part: values} if self.part else values
 
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`defaults` with what a config.json says instead, as transformers reads it.
+
+        Names that its kind does not know are left out: a HuBERT has no adapter, whatever its file says.
+        """
+        return _over(self.defaults, values)
+
+
+def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a part in it too. A value of null says nothing, as if it were not there."""
+    given = {name: values.get(name) for name in defaults}
+    return {
+        name: _over(default, given[name] or {})
+        if isinstance(default, Mapping)
+        else (default if given[name] is None else given[name])
+        for name, default in defaults.items()
+    }
+
 
 _ROWS = (
-    Architecture("wav2vec2", "Wav2Vec2"),
-    Architecture("wav2vec2-conformer", "Wav2Vec2-Conformer", zeroed=(*_ZEROED, "conformer_conv_dropout")),
-    Architecture("hubert", "HuBERT"),
-    Architecture("wavlm", "WavLM", attention=("eager",), masks_features=False),  # masking features crashes it
-    Architecture("unispeech", "UniSpeech"),
-    Architecture("unispeech-sat", "UniSpeechSat"),
-    Architecture("sew", "SEW", from_pooled_samples, kept=kept_to_pool),
+    Architecture("wav2vec2", "Wav2Vec2", _FRONT | _ADAPTER),
+    Architecture(
+        "wav2vec2-conformer",
+        "Wav2Vec2-Conformer",
+        _FRONT | _ADAPTER | {"vocab_size": None},
+        zeroed=(*_ZEROED, "conformer_conv_dropout"),
+    ),
+    Architecture("hubert", "HuBERT", _FRONT),
+    Architecture(
+        "wavlm",
+        "WavLM",
+        _FRONT | _ADAPTER,
+        attention=("eager",),
+        masks_features=False,  # it crashes
+    ),
+    Architecture("unispeech", "UniSpeech", _FRONT),
+    Architecture("unispeech-sat", "UniSpeechSat", _FRONT),
+    Architecture("sew", "SEW", _SEW, from_pooled_samples, kept=kept_to_pool),
     Architecture(
         "sew-d",
         "SEW-D",
+        _SEW,
         from_pooled_samples,
         kept=kept_to_pool,
         attention=("eager",),
         zeroed=("feat_proj_dropout", "final_dropout"),
     ),
-    Architecture("data2vec-audio", "Data2VecAudio", attention_mask=True),
+    Architecture("data2vec-audio", "Data2VecAudio", _WITHOUT_NORM | _ADAPTER, attention_mask=True),
     Architecture(
         "mctct",
         "M-CTC-T",
+        {
+            "vocab_size": 8065,
+            "hidden_size": 1536,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 4,
+            "intermediate_size": 6144,
+            "mask_time_length": 10,
+            "conv_kernel": [7],
+            "conv_stride": [3],
+            "max_position_embeddings": 920,
+            "input_feat_per_channel": 80,
+            "input_channels": 1,
+        },
         from_mctct_features,
-        listener="mctct",
+        feature_extractor="mctct",
         input_name="input_features",
         hop=HOP,
         positions="max_position_embeddings",
@@ -100,23 +187,38 @@ _ROWS = (
         head="ctc_head",
         dropouts=("attention_dropout", "hidden_dropout"),
         zeroed=("feat_proj_dropout", "layerdrop"),
+        onnx=False,
+        package="mctct",
     ),
     Architecture(
         "wav2vec2-bert",
         "Wav2Vec2-BERT",
+        _BODY | _LARGE | _ADAPTER | {"vocab_size": None, "num_adapter_layers": 1, "feature_projection_input_dim": 160},
         from_stacked_features,
-        listener="stacked",
+        feature_extractor="stacked",
         input_name="input_features",
         hop=2 * HOP,
         attention_mask=True,
         freezes=False,
         zeroed=(*_ZEROED, "conformer_conv_dropout"),
+        onnx=False,
     ),
     Architecture(
         "parakeet_ctc",
         "Parakeet-CTC",
+        {
+            "vocab_size": 1025,
+            "encoder_config": {
+                **_LARGE,
+                "num_attention_heads": 8,
+                "num_mel_bins": 80,
+                "subsampling_factor": 8,
+                "subsampling_conv_kernel_size": 3,
+                "subsampling_conv_stride": 2,
+            },
+        },
         from_subsampled_features,
-        listener="parakeet",
+        feature_extractor="parakeet",
         input_name="input_features",
         hop=HOP,
         attention_mask=True,
@@ -127,87 +229,37 @@ _ROWS = (
         zeroed=("dropout_positions", "layerdrop"),
         masks_time=False,
         masks_features=False,
+        onnx=False,
+    ),
+    Architecture(
+        "whisper_ctc",
+        "Whisper encoder with a CTC head",
+        {
+            "vocab_size": None,
+            "d_model": 384,
+            "encoder_layers": 4,
+            "encoder_attention_heads": 6,
+            "encoder_ffn_dim": 1536,
+            "num_mel_bins": 80,
+            "max_source_positions": 1500,
+            "head_layers": 0,
+            "head_kernel": 5,
+            "head_size": None,
+            "mask_time_length": 10,
+        },
+        from_whisper_features,
+        feature_extractor="whisper",
+        input_name="input_features",
+        hop=HOP,
+        time_axis=1,
+        positions="max_source_positions",
+        attention_mask=True,
+        head="ctc_head",
+        output="output",
+        layers_apart=True,
+        dropouts=("attention_dropout", "dropout", "activation_dropout", "head_dropout"),
+        zeroed=("encoder_layerdrop",),
+        package="whisper_ctc",
     ),
 )
-
 ARCHITECTURES: dict[str, Architecture] = {row.model_type: row for row in _ROWS}
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a checkpoint, checked to be of a known type and within bounds. Raises UserError."""
-    config = read_json(folder, "config.json", CONFIG_BYTES)
-    if config is None:
-        raise UserError("This is not a model I can read: its config.json is missing.", "Choose another model.")
-    check_architecture(config)
-    return config
-
-
-def check_architecture(config: dict[str, Any]) -> None:
-    """Raises UserError for a config.json of a model type that is not in the table, or out of bounds."""
-    model_type = config.get("model_type")
-    if not isinstance(model_type, str) or not model_type:
-        raise UserError("This is not a model I can read: its config.json names no kind.", "Choose another model.")
-    if model_type not in ARCHITECTURES:
-        raise UserError(
-            f"This model is of the kind “{model_type[:40]}”, not one that writes down speech letter by letter.",
-            f"Choose one of these kinds: {', '.join(row.title for row in _ROWS)}.",
-        )
-    check_limits(config)
-    _check_frames(config)
-
-
-def _check_frames(config: dict[str, Any]) -> None:
-    try:
-        hears = shortest_samples(config) <= LONGEST_FIRST_FRAME and frame_stride(config) in STRIDES
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
-        hears = False
-    if not hears:
-        raise UserError("This model's config.json does not tell how it listens.", "Choose another model.")
-
-
-def wants_attention_mask(config: dict[str, Any]) -> bool:
-    """Whether padded batches of this model come with a mask."""
-    fixed = ARCHITECTURES[config["model_type"]].attention_mask
-    return config.get("feat_extract_norm", "group") == "layer" if fixed is None else fixed
-
-
-def output_frames(config: dict[str, Any], samples: int) -> int:
-    """CTC frames for so many samples of a clip heard alone; 0 where it is too short to be heard."""
-    return ARCHITECTURES[config["model_type"]].frames(config, samples)
-
-
-def encoder_frames(config: dict[str, Any], samples: int) -> int:
-    """Frames that the transformer sees: an adapter after it shortens them to those that are put out."""
-    return output_frames({**config, "add_adapter": False}, samples)
-
-
-def first_frames(config: dict[str, Any], samples: int) -> int:
-    """Frames after the first convolution on raw audio; 0 for a model that takes features."""
-    if ARCHITECTURES[config["model_type"]].hop > 1:
-        return 0
-    return max(0, convolved(samples, config["conv_kernel"][:1], config["conv_stride"][:1]))
-
-
-def shortest_samples(config: dict[str, Any]) -> int:
-    """The fewest samples that give a frame."""
-    few, many = 0, 1
-    while not output_frames(config, many):
-        few, many = many, 2 * many
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (few, middle) if output_frames(config, middle) else (middle, many)
-    return many
-
-
-def longest_samples(config: dict[str, Any]) -> int | None:
-    """The most samples whose frames it can tell the order of; None where there is no most."""
-    positions = ARCHITECTURES[config["model_type"]].positions
-    return None if positions is None else config.get(positions, 920) * frame_stride(config)
-
-
-def frame_stride(config: dict[str, Any]) -> int:
-    """Samples from one CTC frame to the next: from how many more frames 100 s more give."""
-    first = 16000  # samples: well past the windows of every front end
-    frames, samples = output_frames(config, first), first
-    long = first * 101
-    return round((long - samples) / (output_frames(config, long) - frames))

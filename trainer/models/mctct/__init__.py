@@ -6,9 +6,9 @@ unchanged. After `register()` the Auto classes know it as "mctct".
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForCTC
 
-from trainer.models.mctct.config import MCTCTConfig
-from trainer.models.mctct.features import MCTCTFeatureExtractor
-from trainer.models.mctct.model import MCTCTForCTC, MCTCTModel
+from trainer.models.mctct.configuration_mctct import MCTCTConfig
+from trainer.models.mctct.feature_extraction_mctct import MCTCTFeatureExtractor
+from trainer.models.mctct.modeling_mctct import MCTCTForCTC, MCTCTModel
 
 __all__ = ["MCTCTConfig", "MCTCTFeatureExtractor", "MCTCTForCTC", "MCTCTModel", "register"]
 

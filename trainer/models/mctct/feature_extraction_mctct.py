@@ -12,7 +12,6 @@ from transformers.utils import logging
 from trainer.models.frames import whole_windows
 
 logger = logging.get_logger(__name__)
-
 FRAMES_AT_ONCE = 2048  # some 20 MB of spectra: a recording of minutes shall not take hundreds
 # Log units. A feature that varies less is the same in every frame, as in digital silence or in a single frame; dividing
 # by 0 there would give NaN, which attention carries to every frame.

@@ -1,6 +1,6 @@
 """Bounds on a visitor's JSON files, checked before anything is built from them: no size in them may take all memory.
 
-Nothing of these files reaches a loader of transformers (see `models.opening`), so a key that no loader here knows is
+Nothing of these files reaches a loader of transformers (see `models.build`), so a key that no loader here knows is
 harmless and passes. Those that make one open another file or run code are refused all the same, with a sentence.
 """
 
@@ -15,6 +15,13 @@ MOST = {
     "num_hidden_layers": 96,
     "num_attention_heads": 128,
     "num_key_value_heads": 128,
+    "d_model": 4096,
+    "encoder_layers": 96,
+    "encoder_attention_heads": 128,
+    "encoder_ffn_dim": 32_768,
+    "head_layers": 16,
+    "head_kernel": 64,
+    "head_size": 4096,
     "attention_head_dim": 1024,
     "intermediate_size": 32_768,
     "vocab_size": 100_000,  # Chinese has some thousands
@@ -73,7 +80,6 @@ DEPTH = 8
 WHOLE = 2**31  # of any number at all
 TEXT = 4096  # characters of a value
 ELSEWHERE = "Choose another model."
-
 # What makes transformers import code from the repo or the Hub; what makes it open another file or repo.
 _CODE = ("auto_map", "trust_remote_code", "custom_pipelines", "custom_generate", "kernel_config", "use_kernels")
 _FILES = ("configuration_files", "transformers_weights", "fusion_config", "base_model_name_or_path", "extra_files")
@@ -101,7 +107,7 @@ def _check_sizes(values: dict[str, Any]) -> None:
             raise _out_of_bounds(name)
         if name in MOST_IN_LIST and not _list(value, MOST_IN_LIST[name]):
             raise _out_of_bounds(name)
-        if name == "initializer_range" and not (isinstance(value, int | float) and 0 <= value <= 10):
+        if name in ("initializer_range", "init_std") and not (isinstance(value, int | float) and 0 <= value <= 10):
             raise _out_of_bounds(name)
     named = (values.get(name) for name in ("conv_dim", "conv_kernel", "conv_stride"))
     front_end = [value for value in named if isinstance(value, list)]

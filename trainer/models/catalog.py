@@ -1,12 +1,47 @@
 """The base models on offer, one row each: adding one is adding a row.
 
 Revisions are commits that other public projects pin, and a few are only known as "main": this table was written
-without reaching the Hub. Sizes are parameters times the four bytes of a float32.
+without reaching the Hub. Sizes are parameters times the four bytes of a float32, where a row does not say its files'.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from trainer.models.base import STARTER_ID, Base
+STARTER_ID = "starter"
+BYTES_EACH = 4  # of a parameter: float32, as nearly all of these are stored
+Machine = Literal["cpu", "small", "large"]  # what a training wants: no GPU, one with 8 to 16 GB, one with more
+
+
+@dataclass(frozen=True)
+class Base:
+    """A pretrained model to start from.
+
+    `config` holds the sizes in its config.json that differ from its kind's (`Architecture.defaults`). `heard` are the
+    ISO 639-1 codes of the languages that it was pretrained on, () for very many; `writes` is the one that it has a head
+    for. `revision` None is the repo's main branch. `pickle`: there may be no safetensors, so it is on offer only at a
+    pinned commit. `file_bytes` of its weights where they are not those of the `parameters` that are used: a Whisper's
+    decoder lies in the same file.
+    """
+
+    id: str
+    title: str
+    parameters: int
+    licence: str
+    machine: Machine
+    config: Mapping[str, Any]
+    sentence: str
+    heard: tuple[str, ...] = ()
+    writes: str | None = None
+    revision: str | None = None
+    pickle: bool = False
+    file_bytes: int | None = None
+
+    @property
+    def download_bytes(self) -> int:
+        """Bytes of its weights; 0 for what comes with Voicetune."""
+        return 0 if self.id == STARTER_ID else self.file_bytes or self.parameters * BYTES_EACH
+
 
 _LARGE: dict[str, Any] = {
     "model_type": "wav2vec2",
@@ -15,17 +50,42 @@ _LARGE: dict[str, Any] = {
     "intermediate_size": 4096,
     "num_attention_heads": 16,
 }
-_SEW: dict[str, Any] = {
-    "squeeze_factor": 2,
-    "conv_dim": [64, 128, 128, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512],
-    "conv_kernel": [10, 3, 1, 3, 1, 3, 1, 3, 1, 2, 1, 2, 1],
-    "conv_stride": [5, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1],
-}
-_SEW_TINY = {**_SEW, "model_type": "sew", "hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
-_SEW_D_TINY = {**_SEW, "model_type": "sew-d", "hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 6}
+_SEW_TINY = {"model_type": "sew", "hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
+_SEW_D_TINY = {"model_type": "sew-d", "hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 6}
+_APACHE, _MIT, _ENGLISH = "Apache-2.0", "MIT", ("en",)
 
 
-_APACHE, _ENGLISH = "Apache-2.0", ("en",)
+def _whisper(
+    name: str,
+    title: str,
+    machine: Machine,
+    parameters: int,
+    sizes: tuple[int, int, int],
+    sentence: str,
+    revision: str,
+    file_bytes: int,
+    **more: Any,
+) -> Base:
+    """Another family: `parameters` of the encoder, `sizes` its layers, width and heads."""
+    layers, width, heads = sizes
+    config = {
+        "model_type": "whisper",
+        "encoder_layers": layers,
+        "d_model": width,
+        "encoder_attention_heads": heads,
+        "encoder_ffn_dim": 4 * width,
+    }
+    return Base(
+        f"openai/whisper-{name}",
+        title,
+        parameters,
+        more.pop("licence", _APACHE),
+        machine,
+        config | more,
+        sentence,
+        revision=revision,
+        file_bytes=file_bytes,
+    )
 
 
 def _xlsr(language: str, name: str, english: str) -> Base:
@@ -46,11 +106,11 @@ ROWS = (
     Base(
         STARTER_ID,
         "Starter",
-        4_100_000,
-        _APACHE,
+        21_400_000,
+        _MIT,
         "cpu",
         {},  # read from its folder
-        "Comes with Voicetune and learns in minutes, but only the sentences it is shown.",
+        "Comes with Voicetune: Whisper's ears, and the letters of twelve languages. It learns in minutes.",
     ),
     Base(
         "facebook/wav2vec2-base",
@@ -224,6 +284,36 @@ ROWS = (
     _xlsr("pt", "portuguese", "Portuguese"),
     _xlsr("ru", "russian", "Russian"),
     _xlsr("zh", "chinese-zh-cn", "Chinese"),
+    _whisper(
+        "base",
+        "Whisper base",
+        "cpu",
+        20_600_000,
+        (6, 512, 8),
+        "The ears of Whisper, which heard 680,000 hours of people in 99 languages: good on a computer without a GPU.",
+        "e37978b90ca9030d5170a5c07aadb050351a65bb",
+        290_403_936,
+    ),
+    _whisper(
+        "tiny",
+        "Whisper tiny",
+        "cpu",
+        8_200_000,
+        (4, 384, 6),
+        "The same with less than half the parameters: quicker, and it hears less.",
+        "169d4a4341b33bc18d8881c4b69c2e104e1cc0af",
+        151_061_672,
+    ),
+    _whisper(
+        "small",
+        "Whisper small",
+        "small",
+        88_200_000,
+        (12, 768, 12),
+        "The same with four times the parameters: for a small GPU.",
+        "973afd24965f72e36ca33b3055d56a652f456b4d",
+        966_995_080,
+    ),
     Base(
         "facebook/w2v-bert-2.0",
         "w2v-BERT 2.0",
@@ -248,6 +338,18 @@ ROWS = (
         heard=_ENGLISH,
         revision="ad09ba1cc62743fbc9814de5d2016fca9096485a",
     ),
+    _whisper(
+        "large-v3-turbo",
+        "Whisper large v3 turbo",
+        "large",
+        637_000_000,
+        (32, 1280, 20),
+        "The ears of the largest Whisper, which heard five million hours of people in 99 languages.",
+        "41f01f3fe87f28c78e2fbf8b568835947dd65ed9",
+        1_617_824_864,
+        licence="MIT",
+        num_mel_bins=128,
+    ),
     Base(
         "speechbrain/m-ctc-t-large",
         "M-CTC-T large",
@@ -265,3 +367,21 @@ ROWS = (
         pickle=True,
     ),
 )
+BASES: dict[str, Base] = {row.id: row for row in ROWS}
+USUAL = "facebook/wav2vec2-base"  # its size stands in for one that nobody knows
+# CTC models of the Hub for the Transcribe tab, by language: the first of the table that writes it.
+HUB_MODELS: dict[str, str] = {row.writes: row.id for row in reversed(ROWS) if row.writes}
+# Heard with as they are, in each of our languages: what most people know, to compare one's own with.
+BEST_KNOWN = ("openai/whisper-small", "openai/whisper-large-v3-turbo")
+
+
+def why_not_on_offer(row: Base) -> str:
+    """Why a row of the table cannot be trained here at all, in a sentence; "" where it can."""
+    if row.pickle and not row.revision:
+        return "Its weights come as a pickle, a format that can hide code, and no version of it is known to be good."
+    return ""
+
+
+def bases_on_offer() -> tuple[Base, ...]:
+    """The rows that can be trained, in the table's order."""
+    return tuple(row for row in ROWS if not why_not_on_offer(row))

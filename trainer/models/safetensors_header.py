@@ -1,27 +1,25 @@
 """The headers of a model's safetensors files, checked before a byte of the weights is read into memory."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 
 from trainer.errors import UserError
-from trainer.hub.heads import HEAD_BYTES, Head
-from trainer.hub.inspect import MOST_SHARDS
-from trainer.hub.reading import file_in, read_json
-from trainer.hub.refusals import FORMAT_THAT_RUNS
-from trainer.hub.source import INDEX, PICKLE, SAFETENSORS, is_shard
+from trainer.hub.errors import FORMAT_THAT_RUNS
+from trainer.hub.inspect import HEAD_BYTES, MOST_SHARDS, Head
+from trainer.hub.repo import INDEX, PICKLE, SAFETENSORS, is_shard, shards_named
+from trainer.hub.safe_json import file_in, read_json
 
 BYTES_EACH = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "I32": 4}  # whole numbers: counts of batch norms
 ELSEWHERE = "Choose another model."
-
 Shapes = dict[str, tuple[int, ...]]  # of tensors, by name
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files with a model's weights: one, or the shards that its index names.
+def weight_files(folder: Path, decoder: bool = False) -> list[Path]:
+    """The safetensors files with a model's weights: one, or the shards that its index names, as `shards_named`.
 
-    Raises UserError where there are none, where the index is broken, and for what `hub.reading.file_in` refuses.
+    Raises UserError where there are none, where the index is broken, and for what `hub.safe_json.file_in` refuses.
     """
     if whole := file_in(folder, SAFETENSORS):
         return [whole]
@@ -30,8 +28,7 @@ def weight_files(folder: Path) -> list[Path]:
         if (folder / PICKLE).exists():
             raise UserError(f"This model has its weights only as {PICKLE}, {FORMAT_THAT_RUNS}.", ELSEWHERE)
         raise UserError(f"This model has no {SAFETENSORS}, so there are no weights to load.", ELSEWHERE)
-    where = index.get("weight_map")
-    names = set(map(str, where.values())) if isinstance(where, dict) else set()
+    names = shards_named(index, decoder)
     if not 0 < len(names) <= MOST_SHARDS or not all(map(is_shard, names)):
         raise UserError("This model's list of parts of its weights is broken.", ELSEWHERE)
     files = [file_in(folder, name) for name in sorted(names)]
@@ -40,24 +37,39 @@ def weight_files(folder: Path) -> list[Path]:
     return [file for file in files if file]
 
 
-def check_weights(folder: Path) -> Shapes:
-    """The shape of each tensor in the model's weights, by its name.
+def read_heads(folder: Path, decoder: bool = False) -> dict[str, Head]:
+    """The beginnings of a model's weights, by the files' names. Raises UserError where there are no weights."""
+    return heads_of(weight_files(folder, decoder))
 
-    Raises UserError where there are no weights, for a header that does not fit its file, and for other types than
-    `BYTES_EACH`. Layout: the format's page in safetensors' README.
+
+def heads_of(files: Iterable[Path]) -> dict[str, Head]:
+    """The beginnings of these safetensors files, by their names. Raises UserError for one that cannot be read."""
+    try:
+        return {file.name: _head(file) for file in files}
+    except OSError as error:
+        raise _broken() from error
+
+
+def shapes_of(heads: Mapping[str, Head]) -> Shapes:
+    """The shape of each tensor in the weights that begin so, by its name.
+
+    Raises UserError for a header that does not fit its file, and for other types than `BYTES_EACH`. Layout: the
+    format's page in safetensors' README.
     """
-    return shapes_of(_head(file) for file in weight_files(folder))
-
-
-def shapes_of(heads: Iterable[Head]) -> Shapes:
-    """The same of the beginnings of the files. Raises UserError."""
     shapes: Shapes = {}
     try:
-        for head in heads:
+        for head in heads.values():
             shapes |= _header(head)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError("This model's weights are broken or of a kind I cannot read.", ELSEWHERE) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _broken() from error
     return shapes
+
+
+def same_heads(some: Mapping[str, Head], others: Mapping[str, Head]) -> bool:
+    """Whether files of the same names and sizes have the same headers, byte by byte."""
+    return some.keys() == others.keys() and all(
+        head.size == others[name].size and head.header == others[name].header for name, head in some.items()
+    )
 
 
 def _head(file: Path) -> Head:
@@ -66,12 +78,16 @@ def _head(file: Path) -> Head:
         return Head(begin + opened.read(min(int.from_bytes(begin, "little"), HEAD_BYTES - 8)), file.stat().st_size)
 
 
+def _broken() -> UserError:
+    return UserError("This model's weights are broken or of a kind I cannot read.", ELSEWHERE)
+
+
 def _header(head: Head) -> Shapes:
     """Raises ValueError, TypeError, KeyError or AttributeError for a file that is not as its header says."""
-    length = int.from_bytes(head.data[:8], "little")
+    length = head.length
     if not 2 <= length <= min(HEAD_BYTES, head.size) - 8 or len(head.data) < 8 + length:
         raise ValueError("header's length")
-    entries = json.loads(head.data[8 : 8 + length])
+    entries = json.loads(head.header)
     entries.pop("__metadata__", None)
     shapes: Shapes = {}
     spans = []
