@@ -1,9 +1,14 @@
 """What this machine trains with, decided once and with the reason, so that it can be shown."""
 
+import os
+import platform
 from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
 
 import torch
 
+from trainer.hardware import Gpu, gpus, processor
 from trainer.training.recipe import Precision
 
 
@@ -46,3 +51,26 @@ def _on_cuda(wanted: Precision) -> Device:
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return Device("cuda", "bf16", "This GPU computes in bf16, which has the range of fp32.")
     return Device("cuda", "fp16", "This GPU has no bf16.")
+
+
+_LIBRARIES = ("torch", "transformers", "accelerate", "datasets")
+
+
+def machine_of(device: Device) -> dict[str, Any]:
+    """The fields of a `machine` event. Nothing that names the computer or its owner."""
+    return {
+        "hardware": _hardware(device),
+        "precision": device.precision,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+    }
+
+
+def _hardware(device: Device) -> str:
+    if device.name == "cuda":
+        return next(iter(gpus()), Gpu("a GPU", None)).words  # torch's "cuda" is also AMD's
+    return f"{processor()}, {_cores()} cores" + (", its GPU" if device.name == "mps" else "")
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

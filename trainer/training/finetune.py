@@ -1,8 +1,8 @@
 """From a recipe to a checkpoint, telling events as it goes."""
 
 import gc
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,141 +11,165 @@ import torch
 import transformers
 
 from trainer.errors import UserError
-from trainer.models.architectures import ARCHITECTURES, output_frames, read_config
-from trainer.models.bases import folder_of
-from trainer.models.loading import open_base
-from trainer.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_for
+from trainer.models.ctc_model import open_base
+from trainer.models.model_config import ModelConfig
+from trainer.models.model_files import ModelFiles
+from trainer.models.resolve import find_model
+from trainer.models.vocabulary import UnusableVocabularyError, Vocabulary, vocabulary_for
 from trainer.settings import Settings
 from trainer.speech.audio import to_wav
-from trainer.speech.dataset import Preparation, SpeechDataset, choose, split_clips
+from trainer.speech.dataset import SPLITS, Preparation, SpeechDataset
 from trainer.speech.locales import Locale, locale_of
-from trainer.speech.sources import Source, open_source
-from trainer.training.augmenting import SPEEDS
+from trainer.speech.mixing import Selection, open_and_split
+from trainer.training.averaging import Averaging
 from trainer.training.checkpoints import drop_after, recover_model
-from trainer.training.device import choose_device
-from trainer.training.going_on import Saved, read
-from trainer.training.machine import machine_of
-from trainer.training.origin import Origin
-from trainer.training.ranks import Ranks
-from trainer.training.recipe import Recipe
-from trainer.training.session import Outcome, Places, Progress, Session, Tell, shown
-from trainer.training.stopping import StopSignal
+from trainer.training.context import Context, PhaseProgress, Tell, TrainingInputs
+from trainer.training.data import SPEEDS
+from trainer.training.device import choose_device, machine_of
+from trainer.training.recipe import Recipe, check_base
+from trainer.training.session import Outcome, Session, shown
+from trainer.training.state import Origin, Saved, read
 
-NOT_ENOUGH = UserError(
-    "The GPU's memory was not enough, not even for half the batch.", "Try a smaller batch, or a smaller base model."
-)
 MISSING_SHOWN = 6  # letters that a base lacks, in a sentence
 
 
-def finetune(
-    recipe: Recipe, settings: Settings, places: Places, tell: Tell, stop: StopSignal, resume: bool = False
-) -> Outcome:
-    """Train by the recipe until it is done or `stop` says so; the best model so far is kept either way.
+def finetune(recipe: Recipe, settings: Settings, context: Context, resume: bool = False) -> Outcome:
+    """Train by the recipe until it is done or told to stop; the best model so far is kept either way.
 
     `resume` goes on from the newest whole checkpoint or, where none was ever written, begins again.
     Raises UserError for what a person can mend, StopRequested when stopped before there was anything to keep.
     """
-    locale = locale_of(recipe.locale)
     transformers.set_seed(recipe.seed)  # before the new head draws its weights
-    with stop.anywhere():
+    places, tell, ranks = context.places, context.tell, context.ranks
+    with context.stop.anywhere():
         tell("phase", phase="downloading")
         saved = read(places.checkpoints) if resume else None
-        base = folder_of(recipe.base)
-        source = open_source(recipe.data, locale, settings)
-        dataset, vocabulary, keep_head = _prepare(recipe, settings, locale, base, source, tell, stop)
-        device = choose_device(recipe.precision)
-        tell("machine", **machine_of(device))
-        origin = Origin.of(recipe, dataset, device)
-        if saved:
-            saved.origin.refuse_other(origin)
-        overrides = _overrides(recipe, base, dataset)
-        checkpoint = open_base(base, vocabulary, overrides, keep_head, device.attention)
-    ranks = Ranks.from_env()
+        inputs = _inputs(recipe, settings, context, saved)
     if ranks.first:
-        _save_shown_clips(dataset, places.clips)
-
-    def session(saved: Saved | None) -> Session:
-        halved = saved is not None and saved.found.halved
-        used = recipe.halved() if halved else recipe
-        return Session(used, device, places, tell, stop, checkpoint, dataset, locale, origin, saved)
-
-    first = session(saved)
+        _save_shown_clips(inputs.dataset, places.clips)
+    first = _session(inputs, context, saved)
     if resume and ranks.first:
         recover_model(places.model)
         drop_after(places.checkpoints, first.steps if saved else -1)
         first.adopt_model()
-        tell("resumed", step=first.steps, checked=first.found.checked)
-    return first.run() if ranks.many else _with_half_the_batch_if_need_be(first, session)
+        tell("resumed", step=first.steps, checked=first.progress.checked)
+    return first.run() if ranks.many else _with_half_the_batch_if_need_be(first)
 
 
-def _with_half_the_batch_if_need_be(first: Session, session: Callable[[Saved | None], Session]) -> Outcome:
+def _session(inputs: TrainingInputs, context: Context, saved: Saved | None) -> Session:
+    halved = saved is not None and saved.progress.halved
+    return Session(replace(inputs, recipe=inputs.recipe.halved()) if halved else inputs, context, saved)
+
+
+def _with_half_the_batch_if_need_be(first: Session) -> Outcome:
     """Run it; where the GPU's memory is not enough, once more from there in smaller pieces.
 
     Not among several processes: the others would wait for the one that has no memory.
     """
     with suppress(torch.OutOfMemoryError):  # outside of it the failed step's memory is free
         return first.run()
-    if first.found.halved or first.stand is None:
-        raise NOT_ENOUGH
+    if first.progress.halved or first.state is None:
+        raise _not_enough()
     first.tell("note", text="The GPU's memory was not enough. It goes on with half the batch, twice as often.")
     gc.collect()
     torch.cuda.empty_cache()
-    saved = read(first.places.checkpoints)
+    saved = read(first.context.places.checkpoints)
     assert saved is not None  # `run` saved it
-    second = session(saved.with_half_the_batch())
+    second = _session(first.inputs, first.context, saved.with_half_the_batch())
     try:
         return second.run()
     except torch.OutOfMemoryError:
-        raise NOT_ENOUGH from None
+        raise _not_enough() from None
+
+
+def _not_enough() -> UserError:
+    return UserError(
+        "The GPU's memory was not enough, not even for half the batch.", "Try a smaller batch, or a smaller base model."
+    )
+
+
+def _inputs(recipe: Recipe, settings: Settings, context: Context, saved: Saved | None) -> TrainingInputs:
+    """Base and clips, fetched and opened. Raises UserError where they are not those of what was saved."""
+    locale = locale_of(recipe.locale)
+    base = find_model(recipe.base_ref, settings, locale.language)
+    check_base(recipe, base.config)
+    dataset, vocabulary, keep_head, by_computer = _prepare(recipe, settings, context, base)
+    device = choose_device(recipe.precision)
+    context.tell("machine", **machine_of(device))
+    origin = Origin.of(recipe, dataset, device)
+    if saved:
+        for sentence in saved.origin.differences(origin):
+            context.tell("note", text=sentence)
+    checkpoint = open_base(base, vocabulary, _overrides(recipe, base.config, dataset), keep_head, device.attention)
+    averaging = Averaging(checkpoint.model, recipe.keep_share if keep_head and by_computer else 0.0)
+    return TrainingInputs(recipe, locale, dataset, checkpoint, averaging, device, origin, settings.max_load_bytes)
 
 
 def _prepare(
-    recipe: Recipe, settings: Settings, locale: Locale, base: Path, source: Source, tell: Tell, stop: StopSignal
-) -> tuple[SpeechDataset, Vocabulary, bool]:
-    """The examples, the labels they are written in, and whether the base's own head is kept."""
-    clips = choose(source.clips, recipe.clips, recipe.clip_order, recipe.seed)
-    splitting = split_clips(clips, locale, recipe.seed)
+    recipe: Recipe, settings: Settings, context: Context, base: ModelFiles
+) -> tuple[SpeechDataset, Vocabulary, bool, bool]:
+    """The examples, the labels they are written in, whether the own head is kept, and whether a computer speaks."""
+    tell, locale = context.tell, locale_of(recipe.locale)
+    selection = Selection(recipe.clips, recipe.clip_order, recipe.seed)
+    source, splitting = open_and_split(recipe.data, recipe.also, locale, settings, selection)
     texts = [clip.text for clip in splitting.train]
-    own = read_vocabulary(base)
-    keep_head = own is not None and own.covers(texts, locale)
-    vocabulary = own if own is not None and keep_head else vocabulary_for(texts, locale)
+    own = _own_vocabulary(base, tell)
+    taught = own.taught(texts, locale) if own else None
+    if taught is not own and not base.config.labels:
+        taught = None  # without a head there is nothing to add labels to
+    vocabulary = taught or vocabulary_for(texts, locale)
     if own is not None:
-        tell("note", text=_of_the_letters(own, keep_head, texts, locale))
-    config = read_config(base)
+        tell("note", text=_of_the_letters(own, taught, texts, locale))
     preparation = Preparation(
         locale=locale,
         case=vocabulary.case,
         settings=settings,
-        frames_of=lambda samples: output_frames(config, samples),
-        on_progress=Progress(tell, "preparing"),
-        check=stop.check,
+        frames_of=base.config.frames,
+        on_progress=PhaseProgress(tell, "preparing"),
+        check=context.stop.check,
     )
     whole = preparation(source, splitting)
-    test = _limit(whole.test, recipe.test_clips, recipe.seed)
-    dataset = SpeechDataset(whole.train, test, whole.left_out, whole.notes)
+    validation, test = (_limit(examples, recipe.eval_clips, recipe.seed) for examples in (whole.validation, whole.test))
+    dataset = replace(whole, validation=validation, test=test)
+    counts = {f"{split}_clips": len(dataset.of(split)) for split in SPLITS}
+    seconds = {f"{split}_seconds": round(sum(clip.seconds for clip in dataset.of(split)), 1) for split in SPLITS}
+    kind = "own" if source.kind == "folder" else source.kind
     tell(
         "data",
+        kind=kind,
         source=source.title,
         note=source.note,
-        train_clips=len(dataset.train),
-        test_clips=len(test),
-        train_seconds=round(sum(example.seconds for example in dataset.train), 1),
-        test_seconds=round(sum(example.seconds for example in test), 1),
+        split_by=splitting.split_by,
+        own_test=splitting.own_test,
+        **({"revision": source.revision} if source.revision else {}),
+        **counts,
+        **seconds,
         left_out=dict(dataset.left_out),
     )
     for note in dataset.notes:
         tell("note", text=note)
-    return dataset, vocabulary, keep_head
+    return dataset, vocabulary, taught is not None, source.by_computer
 
 
-def _of_the_letters(own: Vocabulary, kept: bool, texts: list[str], locale: Locale) -> str:
+def _own_vocabulary(base: ModelFiles, tell: Tell) -> Vocabulary | None:
+    """The letters that a base can write already; None where it has none that make sense."""
+    try:
+        own, labels = base.vocabulary(), base.config.labels
+        return own.for_head(labels) if own and labels else own
+    except UnusableVocabularyError as error:
+        tell("note", text=f"{error.what} So it learns new letters.")
+        return None
+
+
+def _of_the_letters(own: Vocabulary, taught: Vocabulary | None, texts: list[str], locale: Locale) -> str:
     """What becomes of the letters that a base can write already."""
-    if kept:
+    if taught is own:
         return f"The model you start from can write {locale.english} already: it keeps its letters and learns on."
     lacking = own.missing(texts, locale)
     shown = ", ".join(f"“{letter}”" for letter in lacking[:MISSING_SHOWN])
     more = f" and {len(lacking) - MISSING_SHOWN} more" if len(lacking) > MISSING_SHOWN else ""
-    return f"The model you start from cannot write {shown}{more}: it keeps its ear and learns its letters anew."
+    kept = "it learns them besides its own letters" if taught else "it keeps its ear and learns its letters anew"
+    return f"The model you start from cannot write {shown}{more}: {kept}."
 
 
 def _limit(examples: list[Any], most: int, seed: int) -> list[Any]:
@@ -155,15 +179,14 @@ def _limit(examples: list[Any], most: int, seed: int) -> list[Any]:
     return [examples[index] for index in sorted(kept)]
 
 
-def _overrides(recipe: Recipe, base: Path, dataset: SpeechDataset) -> dict[str, Any]:
+def _overrides(recipe: Recipe, config: ModelConfig, dataset: SpeechDataset) -> dict[str, Any]:
     """Config values for training. SpecAugment's spans must be shorter than the shortest clip, or it raises."""
-    config = read_config(base)
-    shortest = min(output_frames(config, len(example.samples)) for example in dataset.train)
+    shortest = min(config.frames(len(example.samples)) for example in dataset.train)
     if recipe.augment:
         shortest = int(shortest / SPEEDS[1]) - 1  # spoken faster
-    span = min(config.get("mask_time_length", 10), shortest - 1)
-    row, values = ARCHITECTURES[config["model_type"]], dict[str, Any]()
+    row, values = config.architecture, dict[str, Any]()
     if row.masks_time:
+        span = min(config.complete["mask_time_length"], shortest - 1)
         values |= {"mask_time_length": max(1, span), "mask_time_min_masks": 0}
         if span < 1:
             values["mask_time_prob"] = 0.0
@@ -178,5 +201,5 @@ def _overrides(recipe: Recipe, base: Path, dataset: SpeechDataset) -> dict[str, 
 
 def _save_shown_clips(dataset: SpeechDataset, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for number, example in enumerate(shown(dataset.test)):
+    for number, example in enumerate(shown(dataset.validation)):
         (folder / f"{number}.wav").write_bytes(to_wav(example.waveform()))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 POLL_SECONDS = 0.25
 
@@ -23,16 +24,27 @@ class StopSignal:
 
     def __init__(self, stop_file: Path | None = None) -> None:
         self.requested = False
-        self.together = False  # several processes train: they agree on the step after which all stop, see `ranks`
+        self.urgent = False  # not by a person's file alone: the system, a terminal, or asked for once more
+        self.together = False  # several processes train: they agree on the step after which all stop, see `distributed`
         self._anywhere = False
-        self._file = stop_file
+        self._file = stop_file and stop_file.absolute()  # it is looked for from a thread, whatever the folder worked in
+        self._before: dict[int, Any] = {}  # who listened to the signals
+        self._removed = threading.Event()
 
     def install(self) -> None:
         """Listen to signals and to the file. To be called from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+            self._before[number] = signal.signal(number, self._on_signal)
         if self._file is not None:
-            threading.Thread(target=self._watch, args=(self._file,), name="stop-file", daemon=True).start()
+            # Looked for here and not in the thread: the folder may be gone before that one runs for the first time.
+            watching = (self._file, self._file.parent.exists())
+            threading.Thread(target=self._watch, args=watching, name="stop-file", daemon=True).start()
+
+    def remove(self) -> None:
+        """Listen no more: signals go where they went before. To be called from the main thread."""
+        self._removed.set()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def check(self) -> None:
         """Raises StopRequested once it was asked for."""
@@ -62,19 +74,22 @@ class StopSignal:
             raise StopRequested
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.urgent = self.requested or self._file is None or not self._file.exists()
         self.requested = True
         if self._anywhere:
             self._anywhere = False  # once: cleaning up after it must not be cut as well
             raise StopRequested
 
-    def _watch(self, file: Path) -> None:
-        waiting = threading.Event()
-        seen = False  # of several processes the first makes the folder
+    def _watch(self, file: Path, seen: bool) -> None:
         while not file.exists():
-            if seen and not file.parent.exists():
+            there = file.parent.exists()  # not at first, maybe: of several processes the first makes the folder
+            if self._removed.is_set():
+                return
+            if seen and not there:
                 os._exit(1)  # the run was removed under its trainer: nothing can be told or saved any more
-            seen = file.parent.exists()
-            waiting.wait(POLL_SECONDS)
+            seen = there
+            if self._removed.wait(POLL_SECONDS):
+                return
         # To the main thread, so that a system call it waits in returns; Windows has no such thing.
         if hasattr(signal, "pthread_kill"):
             ident = threading.main_thread().ident

@@ -9,15 +9,14 @@ torch is imported inside functions: who waits for a turn needs none.
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.training.stopping import StopRequested, StopSignal
+from trainer.training.stop_signal import StopRequested, StopSignal
 
 if TYPE_CHECKING:
     import torch
-
 # The others wait while the first one checks the model, which may take long with many test clips.
 SECONDS_TO_WAIT = 6 * 3600
 
@@ -44,6 +43,17 @@ class Ranks:
         """Whether there are others."""
         return self.count > 1
 
+    def least(self, number: int, device: "torch.device") -> int:
+        """The smallest of the numbers that the processes have; each must call it, once they know of each other."""
+        import torch
+        import torch.distributed as dist
+
+        if not self.many:
+            return number
+        value = torch.tensor(number, device=device)
+        dist.all_reduce(value, op=dist.ReduceOp.MIN)
+        return int(value)
+
     def mean(self, value: "torch.Tensor") -> "torch.Tensor":
         """The mean of a number over all processes; each must call it."""
         import torch.distributed as dist
@@ -55,21 +65,21 @@ class Ranks:
         return value
 
 
-class Shares:
+class DistributedBatchSampler:
     """Deals a sampler's batches out: yields this process's clips and remembers what their loss counts.
 
     A batch with fewer clips than there are processes leaves some without: those take its first clip, at weight 0,
     since every process must take part in every step.
     """
 
-    def __init__(self, batches: Iterable[list[int]], ranks: Ranks) -> None:
+    def __init__(self, batches: Iterable[list[Any]], ranks: Ranks) -> None:
         self._batches, self._ranks = batches, ranks
         self._weights: deque[float] = deque()
 
     def __len__(self) -> int:
         return len(self._batches)  # type: ignore[arg-type]  # a sampler
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         for batch in self._batches:
             share = batch[self._ranks.rank :: self._ranks.count]
             self._weights.append(len(share) * self._ranks.count / len(batch))
@@ -80,8 +90,13 @@ class Shares:
         return self._weights.popleft()
 
 
-def stop_together(ranks: Ranks, stop: StopSignal, device: "torch.device") -> Any:
-    """A callback for the Trainer with which all processes stop after the same step, whichever was asked to."""
+class NothingToGainError(Exception):
+    """The training ends before its last step: it no longer gets better."""
+
+
+def stop_together(ranks: Ranks, stop: StopSignal, had_enough: Callable[[], bool], device: "torch.device") -> Any:
+    """A callback for the Trainer with which all processes stop after the same step, whichever was asked to, or the
+    first one, which checks the model, has had enough."""
     import torch
     from transformers import TrainerCallback
 
@@ -89,8 +104,13 @@ def stop_together(ranks: Ranks, stop: StopSignal, device: "torch.device") -> Any
 
     class StopTogether(TrainerCallback):
         def on_step_begin(self, *args: Any, **kwargs: Any) -> None:  # when all of the last step has been told
-            if ranks.many and float(ranks.mean(torch.tensor(float(stop.requested), device=device))) > 0:
-                raise StopRequested
+            asked, enough = float(stop.requested), float(had_enough())
+            if ranks.many:
+                asked, enough = ranks.mean(torch.tensor([asked, enough], device=device)).tolist()
+                if asked > 0:
+                    raise StopRequested
+            if enough > 0:
+                raise NothingToGainError
 
         def on_train_begin(self, args: Any, *more: Any, **kwargs: Any) -> None:
             if not ranks.first:  # or all would hide the same frames of their different clips
