@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import UserError
+from trainer.errors import UserError, refusal_of
 from trainer.training.recipe import Recipe
 
 _ID = re.compile(r"\d{8}-\d{6}-[a-z]{2}-[A-Z]{2}-[0-9a-f]{6}")
+FROZEN_CLIPS = "own-clips"  # in the folder of a run that learns from its owner's own, see `runs.storage`
 LOCAL_OWNER = "local"  # on a laptop everything belongs to the one person there
 
 
@@ -27,6 +28,11 @@ class Run:
     def id(self) -> str:
         """E.g. 20261123-151204-en-US-9f3a1c: readable, sorts by time, cannot be guessed by counting."""
         return self.folder.name
+
+    @property
+    def created(self) -> float:
+        """When it was made, from its id, which is in UTC: whole seconds since the epoch."""
+        return datetime.strptime(f"{self.id[:15]}+0000", "%Y%m%d-%H%M%S%z").timestamp()
 
     @property
     def events(self) -> Path:
@@ -59,14 +65,24 @@ class Run:
         return self.folder / "exit-code"
 
     @property
-    def keeper(self) -> Path:
-        """Names the app that looks after the trainer: see `runs.keeping`."""
-        return self.folder / "keeper.json"
+    def owner_process(self) -> Path:
+        """Names the app that looks after the trainer: see `runs.lifecycle`."""
+        return self.folder / "owner-process.json"
 
     @property
     def process(self) -> Path:
         """Names the trainer's process from its start, before it has written an event."""
         return self.folder / "process.json"
+
+    @property
+    def job_record(self) -> Path:
+        """What `jobs` notes of a rented machine; there for a run that trains elsewhere."""
+        return self.folder / "rented.json"
+
+    @property
+    def trainer_lock(self) -> Path:
+        """Locked by whoever trains: see `runs.process`."""
+        return self.folder / "trainer.lock"
 
     @property
     def stop_reason(self) -> str:
@@ -91,10 +107,15 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The frozen recipe. Raises UserError where the folder holds none."""
-        recipe = self.config().get("recipe")
-        if not isinstance(recipe, dict):
+        if not self.recipe_values:
             raise UserError("This folder does not hold a run.", "Choose a folder that a fine-tune made.")
-        return Recipe.from_dict(recipe)
+        return Recipe.from_dict(self.recipe_values)
+
+    @property
+    def recipe_values(self) -> dict[str, Any]:
+        """The same unchecked, for who wants one value and can do without; {} where there is none."""
+        values = self.config().get("recipe")
+        return values if isinstance(values, dict) else {}
 
     def ask_to_stop(self, reason: str = "") -> None:
         """Leave the note that the trainer looks for; it ends within seconds. The first reason given stands."""
@@ -116,9 +137,14 @@ def _read_config(file: Path, changed: int) -> dict[str, Any]:
 def create_run(folder: Path, recipe: Recipe, owner: str = LOCAL_OWNER) -> Run:
     """Make a run in a new or empty folder. Raises UserError where something lies there already."""
     run = Run(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError("The folder for this run is not empty.", "Choose a new one, so that nothing is lost.")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise UserError("The folder for this run is not empty.", "Choose a new one, so that nothing is lost.")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        if known := refusal_of(error):
+            raise known from error
+        raise
     config = {
         "recipe": recipe.to_dict(),
         "owner": owner,

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from trainer.errors import HopelessError, UserError
 from trainer.runs.events import Event
-from trainer.runs.thinning import thin
 
 State = Literal["waiting", "running", "stopping", "finished", "stopped", "failed", "interrupted"]
+MOST_NOTES = 100  # the newest; a training says some ten, a stranger's machine whatever it likes
 Phase = Literal["starting", "downloading", "preparing", "training", "evaluating", "saving"]
 
 
@@ -22,14 +22,19 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One check on clips that are never trained on. Rates are fractions (0.38 is 38 %) and may pass 1."""
+class EvalPoint:
+    """One judgement by clips that are never trained on. Rates are fractions (0.38 is 38 %) and may pass 1.
+
+    `phrases_wer` and `phrases_cer` are those with the phrases it was taught; None where that was not measured.
+    """
 
     step: int
     loss: float | None
     wer: float
     cer: float
     blank: bool = False  # not one letter was heard in any clip
+    phrases_wer: float | None = None
+    phrases_cer: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,13 @@ class Guess:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was trained and tested on. `left_out` counts by reason in plain words."""
+    """What it learns from, is watched by while it learns (validation), and is judged by at the end (test).
+
+    `left_out` counts by reason in plain words. `kind` is "minds14", "practice" or "own"; `split_by` says what no two
+    splits share, see `speech.clips.SplitBy`; `revision` is the commit of a data set of the Hub; `own_test`: the test
+    split is the source's own. All are empty for runs from before they were told: those were watched, and their model
+    chosen, by the test split.
+    """
 
     source: str
     note: str
@@ -52,6 +63,12 @@ class DataReport:
     train_seconds: float
     test_seconds: float
     left_out: dict[str, int]
+    validation_clips: int = 0
+    validation_seconds: float = 0.0
+    kind: str = ""
+    split_by: str = ""
+    revision: str = ""
+    own_test: bool = False
 
 
 @dataclass
@@ -75,29 +92,43 @@ class RunView:
     step: int = 0
     max_steps: int = 0
     losses: list[Point] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[EvalPoint] = field(default_factory=list)
     guesses: list[Guess] = field(default_factory=list)
     data: DataReport | None = None
     notes: list[str] = field(default_factory=list)
     speed: float | None = None  # audio seconds a second
+    tested: EvalPoint | None = None  # this attempt's judgement by the test split
+    untrained_test: EvalPoint | None = None  # the untrained model's, by the same clips
     best_step: int | None = None  # whose weights lie in the model folder
-    kept: Evaluation | None = None  # the figures of the model that an attempt before this one kept
+    kept: EvalPoint | None = None  # its figures where an attempt before this one kept it
+    kept_test: EvalPoint | None = None  # and those by the test split
     saved_step: int | None = None  # what it can be resumed from
     hopeless: bool = False  # resuming would fail in the same way
     what: str = ""  # for failed: what happened
     todo: str = ""  # for failed: what to do next
     seq: int = -1  # of the last event folded in
+    unreadable: int = 0  # lines of its events that were set aside
 
     @property
-    def baseline(self) -> Evaluation | None:
+    def baseline(self) -> EvalPoint | None:
         """The untrained model's figures."""
         return self.evaluations[0] if self.evaluations and self.evaluations[0].step == 0 else None
 
     @property
-    def best(self) -> Evaluation | None:
+    def best(self) -> EvalPoint | None:
         """The figures of the model that was kept."""
-        candidates = (*reversed(self.evaluations), self.kept)
+        candidates = (self.kept, *reversed(self.evaluations))
         return next((e for e in candidates if e and e.step == self.best_step), None)
+
+    @property
+    def test(self) -> EvalPoint | None:
+        """What the model that was kept makes of clips that decided nothing; None until it was judged by them."""
+        return next((e for e in (self.tested, self.kept_test) if e and e.step == self.best_step), None)
+
+    @property
+    def judged_by(self) -> Literal["test", "validation"] | None:
+        """Whose figures stand for the model that was kept: those of `test` where it was read, else of `best`."""
+        return "test" if self.test else "validation" if self.best else None
 
     @property
     def over(self) -> bool:
@@ -114,9 +145,9 @@ class RunView:
         return self.spent + (max(0.0, (self.ended or now) - self.started) if self.started else 0.0)
 
     def remaining(self, now: float) -> float | None:
-        """Seconds left, from the pace so far; None until a few steps have been made."""
+        """Seconds left, from the pace so far; None until a few steps have been made, and where it is to stop."""
         made = self.step - self.first_step
-        if self.over or self.training_since is None or made < 3 or self.max_steps <= self.step:
+        if self.state != "running" or self.training_since is None or made < 3 or self.max_steps <= self.step:
             return None
         return max(0.0, (now - self.training_since) / made * (self.max_steps - self.step))
 
@@ -131,7 +162,9 @@ def fold(view: RunView, events: Sequence[Event]) -> RunView:
         time = datetime.fromisoformat(event["time"]).timestamp()
         if handler := _HANDLERS.get(event["event"]):
             handler(view, event, time)
-        view.last_event, view.seq = time, event["seq"]
+        view.seq = event["seq"]
+        if event["event"] != "checkpoints_dropped":  # nothing of the training's
+            view.last_event = time
     return view
 
 
@@ -173,7 +206,7 @@ def _phase(view: RunView, event: Event, time: float) -> None:
 
 def _data(view: RunView, event: Event, time: float) -> None:
     names = DataReport.__dataclass_fields__
-    view.data = DataReport(**{name: event[name] for name in names})
+    view.data = DataReport(**{name: event[name] for name in names if name in event})
 
 
 def _log(view: RunView, event: Event, time: float) -> None:
@@ -184,23 +217,36 @@ def _log(view: RunView, event: Event, time: float) -> None:
 
 def _evaluated(view: RunView, event: Event, time: float) -> None:
     view.step = max(view.step, event["step"])
-    figures = Evaluation(event["step"], event["loss"], event["wer"], event["cer"], event.get("blank", False))
+    figures = EvalPoint(event["step"], event["loss"], event["wer"], event["cer"], event.get("blank", False))
     view.evaluations.append(figures)
     view.guesses = [Guess(**guess) for guess in event["guesses"]]
 
 
+def _tested(view: RunView, event: Event, time: float) -> None:
+    figures = event["step"], event["loss"], event["wer"], event["cer"], event.get("blank", False)
+    view.tested = EvalPoint(*figures, event.get("phrases_wer"), event.get("phrases_cer"))
+    wer, cer = event.get("untrained_wer"), event.get("untrained_cer")
+    view.untrained_test = None if wer is None or cer is None else EvalPoint(0, None, wer, cer)
+
+
 def _model_saved(view: RunView, event: Event, time: float) -> None:
     view.best_step = event["step"]
+    if view.training_since is not None:  # else it lay there already, and is found again
+        view.kept = view.kept_test = None  # another model, though it may be of the same step
 
 
 def _checkpoint(view: RunView, event: Event, time: float) -> None:
     view.saved_step = event["step"]
 
 
+def _checkpoints_dropped(view: RunView, event: Event, time: float) -> None:
+    view.saved_step = None
+
+
 def _resumed(view: RunView, event: Event, time: float) -> None:
     """What was told of later steps no longer counts: they are made anew. New lists, as the old ones are shared."""
     step, checked = event["step"], event["checked"]
-    view.kept = view.best
+    view.kept, view.kept_test, view.tested = view.best, view.test, None
     view.step = view.first_step = step
     view.losses = [point for point in view.losses if point.step <= step]
     view.evaluations = [evaluation for evaluation in view.evaluations if evaluation.step <= checked]
@@ -212,7 +258,7 @@ def _stopping(view: RunView, event: Event, time: float) -> None:
 
 def _note(view: RunView, event: Event, time: float) -> None:
     if event["text"] not in view.notes:
-        view.notes = [*view.notes, event["text"]]
+        view.notes = [*view.notes, event["text"]][-MOST_NOTES:]
 
 
 def _followed(view: RunView, event: Event, time: float) -> None:
@@ -241,8 +287,10 @@ _HANDLERS = {
     "data": _data,
     "log": _log,
     "evaluated": _evaluated,
+    "tested": _tested,
     "model_saved": _model_saved,
     "checkpoint": _checkpoint,
+    "checkpoints_dropped": _checkpoints_dropped,
     "resumed": _resumed,
     "stopping": _stopping,
     "note": _note,
@@ -257,3 +305,29 @@ _HANDLERS = {
 def failure(error: UserError) -> dict[str, str | bool]:
     """The fields of a `failed` event."""
     return {"what": error.what, "todo": error.todo, "hopeless": isinstance(error, HopelessError)}
+
+
+class HasValue(Protocol):
+    """Anything with a value that may be missing."""
+
+    @property
+    def value(self) -> float | None:
+        """The height of the curve."""
+
+
+PointT = TypeVar("PointT", bound=HasValue)
+
+
+def thin(points: list[PointT], most: int) -> list[PointT]:
+    """At most `most` (>= 4) of the points, in order: both ends exactly, and each stretch's lowest and highest."""
+    if len(points) <= most:
+        return list(points)
+    inner = points[1:-1]
+    stretches = (most - 2) // 2
+    kept = [points[0]]
+    for number in range(stretches):
+        stretch = range(number * len(inner) // stretches, (number + 1) * len(inner) // stretches)
+        heights = [(value, index) for index in stretch if (value := inner[index].value) is not None]
+        if heights:
+            kept += [inner[index] for index in sorted({min(heights)[1], max(heights)[1]})]
+    return [*kept, points[-1]]

@@ -6,10 +6,10 @@ import threading
 import time
 from pathlib import Path
 
-from trainer.runs.causes import cause_of
+from cachetools import LRUCache
+
 from trainer.runs.events import EventReader
-from trainer.runs.identity import alive
-from trainer.runs.processes import started_as
+from trainer.runs.process import alive, cause_of, started_as
 from trainer.runs.run import Run
 from trainer.runs.view import RunView, fold
 from trainer.training.checkpoints import recover_model
@@ -33,13 +33,21 @@ class Follower:
     def view(self) -> RunView:
         """The view now. The copy's lists are shared and only ever grow."""
         with self._lock:
-            fold(self._view, self._reader.read_new())
+            self._take_in()
             if not self._view.over:
                 self._look_at_process()
             view = dataclasses.replace(self._view)
+        if view.unreadable:
+            view.notes = [*view.notes, unreadable_note(view.unreadable)]
         if view.state in ("waiting", "running") and self._run.stop_file.exists():
             view.state = "stopping"
         return view
+
+    def _take_in(self) -> None:
+        """Fold in what is new. The reader moves on behind what was folded in, so that nothing is passed over."""
+        for event in self._reader.events():
+            fold(self._view, [event])
+        self._view.unreadable = self._reader.unreadable
 
     def _look_at_process(self) -> None:
         now = time.monotonic()
@@ -48,7 +56,7 @@ class Follower:
         self._looked = now
         if self._lives():
             return
-        fold(self._view, self._reader.read_new())  # it may have written its end in between
+        self._take_in()  # it may have written its end in between
         if not self._view.over:
             self._view.state, self._view.ended = "interrupted", self._view.last_event
             self._view.what, self._view.todo = cause_of(self._run)
@@ -64,7 +72,15 @@ class Follower:
         return self._view.pid is None and time.time() - asked < SECONDS_TO_APPEAR
 
 
-_followers: dict[Path, Follower] = {}
+def unreadable_note(lines: int) -> str:
+    """What a person is told of lines that were set aside."""
+    if lines == 1:
+        return "One line of this run's diary cannot be read: its disk may be damaged. The rest is shown."
+    return f"{lines} lines of this run's diary cannot be read: its disk may be damaged. The rest is shown."
+
+
+MOST_FOLLOWED = 1000  # runs, the last looked at; another one's events are read again
+_followers: LRUCache[Path, Follower] = LRUCache(MOST_FOLLOWED)
 _followers_lock = threading.Lock()
 
 

@@ -4,22 +4,32 @@ import re
 from dataclasses import dataclass
 
 from trainer.errors import UserError
-from trainer.hub.ids import check_repo_id
+from trainer.hub.repo_id import check_repo_id
 
-# As the Hub spells them, and how people know them.
-LICENCES: dict[str, str] = {
-    "apache-2.0": "Apache 2.0",
-    "mit": "MIT",
-    "cc-by-4.0": "Creative Commons Attribution 4.0",
-    "cc-by-sa-4.0": "Creative Commons Attribution-ShareAlike 4.0",
-    "cc-by-nc-4.0": "Creative Commons Attribution-NonCommercial 4.0",
-    "cc0-1.0": "Creative Commons Zero 1.0",
+
+@dataclass(frozen=True)
+class Licence:
+    """`title` is how people know it; `asks` what it asks beyond naming the author, "" for nothing."""
+
+    title: str
+    asks: str = ""
+
+
+# By the Hub's names, which are SPDX's identifiers in small letters.
+LICENCES = {
+    "apache-2.0": Licence("Apache 2.0"),
+    "mit": Licence("MIT"),
+    "cc-by-4.0": Licence("Creative Commons Attribution 4.0"),
+    "cc-by-sa-3.0": Licence("Creative Commons Attribution-ShareAlike 3.0", "what you make of it must be shared alike"),
+    "cc-by-sa-4.0": Licence("Creative Commons Attribution-ShareAlike 4.0", "what you make of it must be shared alike"),
+    "cc-by-nc-4.0": Licence("Creative Commons Attribution-NonCommercial 4.0", "not for commercial use"),
+    "cc0-1.0": Licence("Creative Commons Zero 1.0"),
 }
 LONGEST_NAME = 96  # the Hub's limit for each part of an id
 
 
 @dataclass(frozen=True)
-class Wish:
+class PublishOptions:
     """`name` is "my-model", or "owner/my-model" for an organisation. Raises UserError where a part will not do."""
 
     name: str

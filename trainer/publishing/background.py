@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from trainer.errors import UserError
-from trainer.publishing.publish import THE_HUB, Hub, Token, publish
-from trainer.publishing.receipt import Receipt, receipt_of
-from trainer.publishing.wishes import Wish
-from trainer.runs.following import view_of
+from trainer.publishing.options import PublishOptions
+from trainer.publishing.publish import THE_HUB, Hub, Receipt, Token, publish, receipt_of
+from trainer.runs.follower import view_of
 from trainer.runs.run import Run
 from trainer.runs.view import RunView
 
@@ -23,8 +22,7 @@ log = logging.getLogger("voicetune.sharing")
 SECONDS_BETWEEN_LOOKS = 2.0  # at a training whose model is to be shared
 SECONDS_OF_SILENCE = 1800.0  # from the Hub; huggingface_hub itself waits for ever
 SILENT = ("The Hub has not answered for half an hour.", "Check the internet connection, then share it again.")
-
-State = Literal["none", "wished", "asking", "sending", "shared", "failed"]
+State = Literal["none", "requested", "asking", "sending", "shared", "failed"]
 Draw = Callable[[RunView], bytes]  # the run's curves as a PNG file
 
 
@@ -42,11 +40,12 @@ class Sharing:
     @property
     def going_on(self) -> bool:
         """Whether something will come of it without anybody's doing."""
-        return self.state in ("wished", "asking", "sending")
+        return self.state in ("requested", "asking", "sending")
 
 
 NOT_SHARED = Sharing()
-_sharings: dict[Path, tuple[Sharing, float]] = {}  # with the time at which it was told
+MOST_TOLD = 1000  # of sharings that are over; what was shared is known from the run's folder too
+_sharings: dict[Path, tuple[Sharing, float]] = {}  # with the time at which it was told, the latest at the end
 _lock = threading.Lock()
 _at_once = threading.Semaphore(4)  # uploads of all visitors together; the others wait
 
@@ -61,7 +60,7 @@ def sharing_of(run: Run) -> Sharing:
     return Sharing("shared", receipt=receipt) if receipt else NOT_SHARED
 
 
-def start_sharing(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hub = THE_HUB) -> None:
+def start_sharing(run: Run, options: PublishOptions, token: Token | None, draw: Draw, hub: Hub = THE_HUB) -> None:
     """Share it now, or as soon as its training is over. Returns at once.
 
     Raises UserError where it is being shared already.
@@ -69,12 +68,15 @@ def start_sharing(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hu
     with _lock:
         if (known := _known(run)) and known.going_on:
             raise UserError("This model is being shared already.", "Wait until it is done.")
-        _sharings[run.folder] = Sharing("asking" if view_of(run).over else "wished"), time.monotonic()
-    worker = threading.Thread(target=_share, args=(run, wish, token, draw, hub), name=f"share-{run.id}", daemon=True)
+        _sharings[run.folder] = Sharing("asking" if view_of(run).over else "requested"), time.monotonic()
+        over = [folder for folder, (sharing, _) in _sharings.items() if not sharing.going_on]
+        for folder in over[:-MOST_TOLD]:
+            del _sharings[folder]
+    worker = threading.Thread(target=_share, args=(run, options, token, draw, hub), name=f"share-{run.id}", daemon=True)
     worker.start()
 
 
-def _share(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hub) -> None:
+def _share(run: Run, options: PublishOptions, token: Token | None, draw: Draw, hub: Hub) -> None:
     try:
         while not (view := view_of(run)).over:
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -84,7 +86,7 @@ def _share(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hub) -> N
             _tell(run, Sharing("sending", done, total))
 
         with _at_once:
-            receipt = publish(run, wish, token, draw(view), hub, on_progress)
+            receipt = publish(run, options, token, draw(view), hub, on_progress)
         _tell(run, Sharing("shared", receipt=receipt))
     except UserError as error:
         _tell(run, Sharing("failed", what=error.what, todo=error.todo, receipt=receipt_of(run)))
@@ -96,6 +98,7 @@ def _share(run: Run, wish: Wish, token: Token | None, draw: Draw, hub: Hub) -> N
 
 def _tell(run: Run, sharing: Sharing) -> None:
     with _lock:
+        _sharings.pop(run.folder, None)  # so that it comes to stand at the end
         _sharings[run.folder] = sharing, time.monotonic()
 
 
