@@ -15,17 +15,14 @@ from trainer.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from trainer.transcription.transcriber import Hearing
-
+    from trainer.models.inference import Hearing
 # Asking for a GPU and moving a model there takes seconds; a smaller model is done on the processor by then, and a
 # visitor's seconds (2 minutes a day without an account) are not used up.
 WORTH_BYTES = 100 * 2**20
 SECONDS_TO_OPEN = 10  # reading the weights and moving them, generously
 SECONDS_A_GPU_SECOND = 20.0  # of sound; a guess far below what such a GPU does
-
 _GONE = ("ZeroGPU quota exceeded", "ZeroGPU pending credits exceeded")
 _BUSY = ("ZeroGPU queue timeout", "ZeroGPU client error")
-
 Answer = tuple["Hearing | None", tuple[str, str]]
 
 
@@ -44,10 +41,16 @@ def seconds_for(samples: int) -> int:
     return SECONDS_TO_OPEN + math.ceil(samples / 16_000 / SECONDS_A_GPU_SECOND)
 
 
-def hear(folder: Path, samples: "np.ndarray") -> "Hearing":
-    """Write down a sound (mono float32 at 16 kHz) on the GPU. Raises UserError where none is to be had."""
+def transcribe_on_gpu(
+    folder: Path, samples: "np.ndarray", most_bytes: int, words: str = "", phrases: bool = True, language: str = ""
+) -> "Hearing":
+    """Write down a sound (mono float32 at 16 kHz) on the GPU, with a model that may take `most_bytes` of memory.
+
+    `words` are listened for, and the model's own `phrases`; `language` is an ISO 639-1 code. Raises UserError where no
+    GPU is to be had.
+    """
     try:
-        hearing, (what, todo) = _borrowed(folder, samples)
+        hearing, (what, todo) = _borrowed(folder, samples, most_bytes, words, phrases, language)
     except Exception as error:
         raise _in_words(error) or error from None
     if hearing is None:
@@ -55,24 +58,29 @@ def hear(folder: Path, samples: "np.ndarray") -> "Hearing":
     return hearing
 
 
-def _hear_there(folder: Path, samples: "np.ndarray") -> Answer:
+def _hear_there(
+    folder: Path, samples: "np.ndarray", most_bytes: int, words: str, phrases: bool, language: str
+) -> Answer:
     """Runs in the forked process. A UserError goes back as a value: of an exception only its class would arrive."""
     import torch
 
-    from trainer.models.loading import open_checkpoint
-    from trainer.transcription.transcriber import Transcriber
+    from trainer.models.inference import hearing_of
+    from trainer.models.language_model import read
+    from trainer.models.model_files import read_model
+    from trainer.models.recognizer import Hints, open_recognizer
 
     # The threads with which the app heard smaller models did not survive the fork: waiting for them never ends.
     torch.set_num_threads(1)
     try:
-        checkpoint = open_checkpoint(folder)
+        recognizer = open_recognizer(read_model(folder, most_bytes, whole=True))
+        hints = Hints(words, read(folder) if phrases else None, language)
+        recognizer.to("cuda")
+        return hearing_of(recognizer.pieces(samples, hints=hints)), ("", "")
     except UserError as error:
         return None, (error.what, error.todo)
-    checkpoint.model.to("cuda")  # type: ignore[arg-type]  # its stub knows no strings
-    return Transcriber(checkpoint)(samples), ("", "")
 
 
-def _duration(folder: Path, samples: "np.ndarray") -> int:
+def _duration(folder: Path, samples: "np.ndarray", most_bytes: int, words: str, phrases: bool, language: str) -> int:
     return seconds_for(len(samples))
 
 
