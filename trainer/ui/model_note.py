@@ -1,25 +1,49 @@
-"""What stands below the choice of a model: what this one is good for, and what else there is."""
+"""What is said of the model that is chosen to talk to, before anybody talks."""
 
-from trainer.speech.locales import LOCALES
-from trainer.transcription.choices import HUB, READY, hub_choice
+from html import escape
 
-PRACTICE = "This tiny practice model knows banking sentences said clearly in English; "
+from trainer.formatting import one_in
+from trainer.transcription.model_list import HUB, READY, heard_people, hub_choice
+
 FROM_HUB = "You have not fine-tuned a model yet. This one comes from the Hugging Face Hub, so it needs the internet."
 NOTHING = "There is no model for this language yet. Fine-tune one, or type the name of one on the Hub."
 
 
+def unusable(why: str) -> str:
+    """Why a model cannot be talked to now. Where this stands, script.js lets nobody record or upload."""
+    return f'<p class="message problem" data-unusable>{escape(why)}</p>'
+
+
+def away(name: str) -> str:
+    """What is wrong with a model of this name that is not here while the Hub is out of reach."""
+    return (
+        f"{name} needs the internet: it is not on this computer yet, and the Hugging Face Hub is out of "
+        "reach. Choose another one above."
+    )
+
+
 def model_note(choice: str, own: bool, hub: bool) -> str:
-    """One sentence, or "" where none is needed. `own`: the person has a model; `hub`: the Hub can be reached."""
-    if not choice:
-        return NOTHING
+    """A sentence or two, or "" where none is needed. `own`: the person has a model; `hub`: the Hub can be reached."""
     if choice.startswith(READY):
-        return PRACTICE + _instead(choice, hub)
+        language = choice.removeprefix(READY)
+        return f"{_ears_of(language)} {_instead(language, hub)}"
     return FROM_HUB if choice.startswith(HUB) and not own else ""
 
 
-def _instead(choice: str, hub: bool) -> str:
+def _ears_of(language: str) -> str:
+    """What to expect of the practice model, as far as it was measured."""
+    people = heard_people(language)
+    if people is None:
+        return "This practice model comes with Voicetune. How well it understands people was not measured."
+    clips = "one clip" if people.clips == 1 else f"{people.clips} clips"
+    return (
+        f"This practice model comes with Voicetune. It got {one_in(people.cer, 'letter')} wrong in {clips} of people."
+    )
+
+
+def _instead(language: str, hub: bool) -> str:
     """What to do where the practice model is not enough."""
-    better = hub_choice(LOCALES[choice.removeprefix(READY)].language)
+    better = hub_choice(language)
     if hub and better:
-        return f"for anything else, choose “{better.label}” above."
-    return "the Hugging Face Hub is out of reach, so the other way is to fine-tune one of your own."
+        return f"For fewer mistakes choose “{better.label}” above, or fine-tune one of your own."
+    return "For fewer mistakes, fine-tune one of your own."

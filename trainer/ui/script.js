@@ -1,7 +1,7 @@
 /* What HTML alone cannot do: playing clips, ticking clocks, speaking changes, and explaining the microphone. */
 (() => {
   if (window.voicetune) return;
-  window.voicetune = true;
+  window.voicetune = { refusal: "" };
   const byId = (id) => document.getElementById(id);
 
   /* Clips: a button names its sound; one plays at a time. */
@@ -31,8 +31,9 @@
     const button = event.target.closest?.("button[data-copy]");
     const source = button && byId(button.dataset.copy);
     if (!source) return;
+    const paragraphs = [...source.querySelectorAll("p")].map((paragraph) => paragraph.textContent);
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(paragraphs.length ? paragraphs.join("\n\n") : source.textContent);
     } catch {
       getSelection().selectAllChildren(source);
       document.execCommand("copy");
@@ -50,6 +51,7 @@
     const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
     return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
   };
+  const name = document.title; // with how far a training is before it, for who looks at another tab meanwhile
   setInterval(() => {
     for (const span of document.querySelectorAll("[data-elapsed],[data-left]")) {
       const up = span.dataset.elapsed !== undefined;
@@ -60,6 +62,9 @@
       const text = clock(Math.max(0, Math.floor(Number(said) + (up ? passed : -passed))));
       if (span.textContent !== text) span.textContent = text;
     }
+    const done = document.querySelector("#status .bar[aria-valuenow]")?.getAttribute("aria-valuenow");
+    const title = done ? `${done} % · ${name}` : name;
+    if (document.title !== title) document.title = title;
   }, 500);
 
   /* Screen readers: only a change of phase is spoken, not every figure. */
@@ -78,8 +83,8 @@
   }).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-say"] });
 
   /* The microphone: why it cannot be used, in words, beside it. */
-  const explain = (words) => {
-    const note = byId("microphone-note");
+  const explain = (words) => ["microphone-note", "own-microphone-note"].forEach((id) => explainIn(byId(id), words));
+  const explainIn = (note, words) => {
     if (!note) return;
     let line = note.querySelector(".microphone-words");
     if (!line) {
@@ -129,7 +134,8 @@
   /* "Talk to your model" leads to the Transcribe tab and begins to record there. The recorder is mounted once its tab
      is shown, which takes a moment. If it does not come, or the person does something meanwhile, it is left to them. */
   const SECONDS_TO_WAIT = 3;
-  document.addEventListener("voicetune-record", () => {
+  document.addEventListener("voicetune-record", (event) => {
+    const recorder = event.detail || "#microphone"; // or the one on the Fine-tune tab, for one's own clips
     if (!devices?.getUserMedia) return; // `ready` has said why
     const until = performance.now() + 1000 * SECONDS_TO_WAIT;
     let theirs = false;
@@ -137,7 +143,7 @@
     const watched = ["pointerdown", "keydown"];
     watched.forEach((kind) => document.addEventListener(kind, leave, true));
     const look = () => {
-      const button = document.querySelector("#microphone .record-button");
+      const button = document.querySelector(`${recorder} .record-button`);
       const there = button && !button.disabled && button.checkVisibility({ visibilityProperty: true });
       if (!there && !theirs && performance.now() < until) return setTimeout(look, 50);
       watched.forEach((kind) => document.removeEventListener(kind, leave, true));
@@ -145,21 +151,108 @@
       button.scrollIntoView({ block: "center" });
       button.focus({ preventScroll: true }); // so that the next Tab leads to Stop
       button.click();
+      if (recorder !== "#microphone") focusStop(recorder);
     };
     look();
   });
 
-  /* A file that the server would refuse is explained before it travels; Gradio's own words are "File(s) exceed". */
-  const refuse = (event, files) => {
-    if (!event.target.closest?.("#microphone")) return;
-    const most = Number(document.querySelector("[data-most-bytes]")?.dataset.mostBytes);
-    const large = [...(files ?? [])].find((file) => file.size > most);
-    if (!large) return explain("");
+  /* One who reads aloud goes on by the keyboard alone: Stop takes the place of Record in a moment. */
+  const focusStop = (recorder) =>
+    setTimeout(() => {
+      if (document.activeElement?.matches("input, textarea")) return;
+      [...document.querySelectorAll(`${recorder} .stop-button`)].find((button) => button.checkVisibility())?.focus({ preventScroll: true });
+    }, 200);
+
+  /* What is not taken is explained where the text would stand, in its place; the recorder is emptied. */
+  const refuse = (words) => {
+    const line = document.createElement("p");
+    line.className = "message problem";
+    line.setAttribute("role", "status");
+    line.textContent = words;
+    window.voicetune.refusal = line.outerHTML;
+    byId(byId("own-microphone")?.checkVisibility() ? "own-refuse" : "refuse")?.click();
+  };
+  /* Gradio's recorder goes on showing a recording that did not get through, and offers no other: it is made anew. */
+  const A_MOMENT = 100; // ms, in which Gradio has drawn what was asked of it
+  const renewRecorder = () =>
+    setTimeout(() => {
+      const [file, voice] = ["Upload file", "Record audio"].map((name) => document.querySelector(`#microphone button[aria-label="${name}"]`));
+      if (!file || !voice?.classList.contains("selected")) return;
+      file.click();
+      setTimeout(() => voice.click(), A_MOMENT);
+    }, A_MOMENT);
+  const stop = (event) => {
     event.stopPropagation();
     event.preventDefault();
-    const mega = (bytes) => Math.round(bytes / 2 ** 20);
-    explain(`That file has ${mega(large.size)} MB, and I take at most ${mega(most)}. Cut it, or save it as MP3.`);
   };
-  document.addEventListener("change", (event) => event.target.type === "file" && refuse(event, event.target.files), true);
-  document.addEventListener("drop", (event) => refuse(event, event.dataTransfer?.files), true);
+
+  /* A model that cannot be used now takes no recording. Whether that has changed is asked with each try. */
+  const keptOut = (event) => {
+    const why = document.querySelector("#model-note [data-unusable]")?.textContent;
+    if (!why) return false;
+    stop(event);
+    refuse(why);
+    byId("look-again")?.click();
+    return true;
+  };
+  document.addEventListener("click", (event) => event.target.closest?.("#microphone .record-button") && keptOut(event), true);
+
+  /* Uploads, of recordings too, that the server refuses or that do not arrive: Gradio is told that nothing was sent,
+     since it shows an error in words of its own. */
+  const send = window.fetch;
+  window.fetch = async (...asked) => {
+    if (!/\/gradio_api\/upload(\?|$)/.test(asked[0]?.url ?? String(asked[0]))) return send(...asked);
+    try {
+      const answer = await send(...asked);
+      if (answer.ok) {
+        const file = asked[1]?.body?.get?.("files");
+        if (file) document.dispatchEvent(new CustomEvent("voicetune-sent", { detail: file }));
+        return answer;
+      }
+      const ours = answer.status < 500 && answer.headers.get("content-type")?.startsWith("text/plain"); // the guard's
+      refuse(ours ? await answer.text() : "Your recording could not be taken here. Try again in a minute.");
+    } catch {
+      refuse("Your recording did not arrive here. Check the connection, then try again.");
+    }
+    renewRecorder();
+    return new Response("[]", { headers: { "content-type": "application/json" } });
+  };
+
+  /* Any file may be chosen: the server finds out whether there is sound in it. Gradio's own filter goes by what the
+     browser calls the file, and refuses webm, mp4, mov, mkv, caf and 3gp, so each is called a sound before it sees it. */
+  const inMicrophone = (event) => event.target.closest?.("#microphone");
+  const called = (file) => (file.type.startsWith("audio/") ? file : new File([file], file.name, { type: "audio/any" }));
+  const take = (input, files) => {
+    const sounds = new DataTransfer();
+    for (const file of files) sounds.items.add(called(file));
+    input.files = sounds.files;
+  };
+  /* One that the server would refuse for its size is explained before it travels. */
+  const refused = (event, files) => {
+    const most = Number(document.querySelector("[data-most-bytes]")?.dataset.mostBytes);
+    const large = [...files].find((file) => file.size > most);
+    if (keptOut(event)) return true;
+    if (!large) return false;
+    stop(event);
+    const mega = (bytes) => Math.round(bytes / 2 ** 20);
+    refuse(`That file has ${mega(large.size)} MB, and I take at most ${mega(most)}. Cut it, or save it as MP3.`);
+    return true;
+  };
+  const isPicker = (event) => event.target.type === "file" && inMicrophone(event);
+  document.addEventListener("click", (event) => {
+    if (isPicker(event) && !keptOut(event)) event.target.removeAttribute("accept");
+  }, true);
+  document.addEventListener("change", (event) => {
+    if (!isPicker(event) || !event.isTrusted || refused(event, event.target.files)) return;
+    take(event.target, event.target.files);
+  }, true);
+  document.addEventListener("drop", (event) => {
+    const input = inMicrophone(event)?.querySelector("input[type=file]");
+    const files = event.dataTransfer?.files;
+    if (!input || !files?.length || refused(event, files)) return;
+    event.stopPropagation();
+    event.preventDefault();
+    take(input, files);
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }, true);
 })();

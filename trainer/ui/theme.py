@@ -5,11 +5,10 @@ from pathlib import Path
 import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
-SCRIPT = Path(__file__).with_name("script.js")
+SCRIPTS = [Path(__file__).with_name(name) for name in ("script.js", "transcript.js", "live.js")]
+
 
 # White on primary_700 has a contrast of 5.5, on 600 only 3.7. Gradio's own grey for small text has 2.6 on white.
-
-
 def theme() -> gr.themes.Base:
     """Teal and slate; the font comes from the app itself, so that no other host is asked for one."""
     return gr.themes.Default(
@@ -57,3 +56,8 @@ def theme() -> gr.themes.Base:
         checkbox_label_border_color_selected="*primary_700",
         checkbox_label_border_color_selected_dark="*primary_500",
     )
+
+
+def script() -> str:
+    """What the page runs in the browser."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in SCRIPTS)

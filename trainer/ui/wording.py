@@ -1,8 +1,10 @@
 """How the page says things: times, rates, states and results, as a person would say them."""
 
 import time
+from dataclasses import dataclass
 
-from trainer.runs.view import Evaluation, RunView
+from trainer.formatting import duration, moment, one_in, percent
+from trainer.runs.view import EvalPoint, RunView
 from trainer.speech.locales import Locale
 
 PHASES = {
@@ -23,57 +25,7 @@ STATES = {
 }
 
 
-def duration(seconds: float) -> str:
-    """A length of time: "40 s", "2 min 40 s", "1 h 5 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        minutes, rest = divmod(whole, 60)
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def sound_length(seconds: float) -> str:
-    """The length of a sound: tenths below a minute, then as `duration`; minutes alone from ten minutes on."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    return duration(seconds) if seconds < 600 else f"{round(seconds / 60)} min"
-
-
-def clock(seconds: float) -> str:
-    """A running clock: "0:07", "12:30", "1:02:03"."""
-    minutes, rest = divmod(max(0, int(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def about(seconds: float) -> str:
-    """An estimate, no more exact than it is: "under a minute", "about 3 minutes", "about 2 hours"."""
-    minutes = seconds / 60
-    if minutes < 0.75:
-        return "under a minute"
-    if minutes < 55:
-        rounded = round(minutes) if minutes < 12 else 5 * round(minutes / 5)
-        return "about a minute" if rounded == 1 else f"about {rounded} minutes"
-    hours = minutes / 60
-    if hours < 1.25:
-        return "about an hour"
-    if hours < 20:
-        return f"about {round(hours)} hours"
-    days = round(hours / 24)
-    return "about a day" if days <= 1 else f"about {days} days"
-
-
-def percent(fraction: float) -> str:
-    """A rate as people say it: "38 %"; tenths only below 1 %."""
-    if 0 < fraction < 0.0095:
-        return f"{max(fraction, 0.001) * 100:.1f} %"
-    return f"{round(fraction * 100)} %"
-
-
-def headline_of(evaluation: Evaluation, locale: Locale) -> float:
+def headline_of(evaluation: EvalPoint, locale: Locale) -> float:
     """The figure that is shown first for this locale."""
     return evaluation.cer if locale.headline == "cer" else evaluation.wer
 
@@ -120,13 +72,69 @@ def result_sentence(view: RunView, locale: Locale) -> str:
     return _change(view, locale, took)
 
 
+_SPEAKERS = {
+    "practice": "read by computer voices",
+    "minds14": "of people who call a bank",
+    "own": "of your own",
+}
+
+
+def ears(view: RunView, locale: Locale) -> str:
+    """What the model was taught on and what to expect of a voice that it has not heard, from the run's own figures."""
+    if view.data is None:
+        return ""
+    taught = f"It was taught on {_clips(view.data.train_clips)} {_SPEAKERS.get(view.data.kind, '')}".rstrip()
+    judged = judgement_of(view).after
+    if judged is None:
+        return f"{taught}. How well it hears others was not measured."
+    wrong = one_in(judged.cer, "letter")
+    if view.data.kind == "practice":
+        return (
+            f"{taught}, and gets {wrong} wrong in others like them. With people it was not measured: expect more, and "
+            f"fewer once it has learnt from recordings of people who speak {locale.english_language}."
+        )
+    return f"{taught}, and gets {wrong} wrong in others like them. With other voices, rooms and words expect more."
+
+
 def _from_where(view: RunView) -> str:
     return f" Resume goes on from step {view.saved_step}." if view.resumable and view.saved_step else ""
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """The untrained model's figures and those of the model that was kept, by the same clips; `by` says by which."""
+
+    before: EvalPoint | None
+    after: EvalPoint | None
+    by: str
+
+
+def judgement_of(view: RunView) -> Judgement:
+    """By the test split where it was read, else by the clips that it was watched by while it learnt."""
+    data = view.data
+    if view.test:
+        clips = f"the {_clips(data.test_clips)}" if data else "clips"
+        return Judgement(view.untrained_test, view.test, f", on {clips} kept aside for the end")
+    watched = data.validation_clips if data else 0  # 0 in runs from before there were two kinds of them
+    by = f", on the {_clips(watched)} it was watched by" if watched else ""
+    return Judgement(view.baseline, view.best, by)
+
+
+def _clips(count: int) -> str:
+    return f"{count} clip{'' if count == 1 else 's'}"
+
+
 def _change(view: RunView, locale: Locale, took: str) -> str:
-    """How the errors changed from the untrained model to the one that was kept."""
-    before, after = view.baseline, view.best
+    """How the errors changed from the untrained model to the one that was kept, and by what that was judged."""
+    judged = judgement_of(view)
+    changed = _compared(view, judged, locale, took)
+    if view.test is None and judged.after and view.data and view.data.validation_clips:
+        changed += f" The {_clips(view.data.test_clips)} kept aside for the end were not read."
+    return changed
+
+
+def _compared(view: RunView, judged: Judgement, locale: Locale, took: str) -> str:
+    before, after, by = judged.before, judged.after, judged.by
     if after is None:
         return f"It took {took}, and was not checked before it ended."
     if after.blank:
@@ -135,14 +143,24 @@ def _change(view: RunView, locale: Locale, took: str) -> str:
             "steps, or a higher learning rate."
         )
     errors, end = errors_of(locale), percent(headline_of(after, locale))
+    by += _with_phrases(after, locale)
+    if before is None and view.test:
+        return f"{errors} are at {end} after {took}{by}."
     if before is None or before is after:
         return f"{errors} stayed at {end} in {took}. Nothing was better than the untrained model."
     start = percent(headline_of(before, locale))
     if start == end:
-        return f"{errors} did not fall: {end} before and after, in {took}. {_advice(view)}"
+        return f"{errors} did not fall: {end} before and after, in {took}{by}. {_advice(view)}"
     if headline_of(after, locale) > headline_of(before, locale):
-        return f"{errors} rose from {start} to {end} in {took}. A lower learning rate may help."
-    return f"{errors} fell from {start} to {end} in {took}."
+        return f"{errors} rose from {start} to {end} in {took}{by}. A lower learning rate may help."
+    return f"{errors} fell from {start} to {end} in {took}{by}."
+
+
+def _with_phrases(after: EvalPoint, locale: Locale) -> str:
+    rate = after.phrases_cer if locale.headline == "cer" else after.phrases_wer
+    if rate is None or percent(rate) == percent(headline_of(after, locale)):
+        return ""
+    return f"; {percent(rate)} with the phrases it was taught"
 
 
 def _advice(view: RunView) -> str:
@@ -154,20 +172,12 @@ def _advice(view: RunView) -> str:
 
 def summary(view: RunView, locale: Locale, created: float) -> str:
     """One line for the list of earlier runs: when, which language, and what came of it."""
-    local = time.localtime(created)
-    when = f"{local.tm_mday} {time.strftime('%b, %H:%M', local)}"
-    before, after = view.baseline, view.best
+    judged = judgement_of(view)
+    before, after = judged.before, judged.after
     if not view.over:
         came = "going on now" if view.state != "waiting" else "waiting in line"
     elif before and after:
         came = f"{percent(headline_of(before, locale))} → {percent(headline_of(after, locale))}"
     else:
         came = state_words(view).lower()
-    return f"{when} · {locale.english} · {came}"
-
-
-def file_size(count: int) -> str:
-    """A download: "94 MB", "1.3 GB"; counted as the Hub does, in powers of 1000."""
-    if count < 10**6:
-        return f"{max(1, round(count / 1000))} kB"
-    return f"{round(count / 10**6)} MB" if count < 0.9995 * 10**9 else f"{count / 10**9:.1f} GB"
+    return f"{moment(created)} · {locale.english} · {came}"

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from trainer.publishing.publish import Token
-from trainer.publishing.receipt import Receipt
-from trainer.publishing.sharing import Sharing
-from trainer.publishing.wishes import LICENCES, suggested_name
+from trainer.formatting import percent
+from trainer.publishing.background import Sharing
+from trainer.publishing.options import LICENCES, suggested_name
+from trainer.publishing.publish import Receipt, Token
 from trainer.settings import Settings
-from trainer.ui.faults import note
-from trainer.ui.fragments import fragment
-from trainer.ui.wording import percent
+from trainer.ui.components import fragment, note
 
 if TYPE_CHECKING:
-    from trainer.ui.watching import Part, Shown
-
+    from trainer.ui.panel_state import PanelPart, Shown
 PRIVATE, PUBLIC = "private", "public"
 NO_RUN = "There is nothing to share yet."
 NOT_OVER = "You can share it once the training has ended."
@@ -29,7 +26,7 @@ NO_SIGN_IN = (
 )
 ON_LAPTOP = "Signed with the login of this computer: run “hf auth login” in a terminal once."
 ON_SPACE = "You sign in at Hugging Face; Voicetune may then make new models for you, and see no others."
-SAYS = "Its page shows five of the test sentences."  # which may be somebody's own
+SAYS = "Its page shows five of the sentences it is checked on."  # which may be somebody's own
 _WAITING = "It will be shared when the training has ended."
 
 
@@ -61,15 +58,18 @@ def build_sharing(settings: Settings) -> SharingFields:
             name = gr.Textbox("", label="Name", info="Or owner/name", max_length=200, min_width=200, interactive=False)
             visibility = gr.Radio([("Only me", PRIVATE), ("Everyone", PUBLIC)], value=PRIVATE, label="Who can see it")
             licence = gr.Dropdown(
-                [(title, code) for code, title in LICENCES.items()], value="apache-2.0", label="Licence", min_width=200
+                [(licence.title, name) for name, licence in LICENCES.items()],
+                value="apache-2.0",
+                label="Licence",
+                min_width=200,
             )
         share = gr.Button("Share", size="md", interactive=False, elem_id="share")
         share_note = fragment(note(NO_RUN, "quiet"), elem_id="share-note")
     return SharingFields(name, visibility, licence, share, share_note)
 
 
-def sharing_parts(shown: "Shown") -> dict[str, "Part"]:
-    """Its share of `watching.parts`."""
+def sharing_parts(shown: "Shown") -> dict[str, "PanelPart"]:
+    """Its share of `run_panel.parts`."""
     run_id = shown.run.id if shown.run else None
     why_not = reason_against(shown)
     sharable = not why_not and shown.can_sign_in and not shown.sharing.going_on
@@ -99,7 +99,7 @@ def sharing_words(sharing: Sharing, why_not: str = "") -> str:
         return note(f"{sharing.what} {sharing.todo}".strip()) + shared
     if sharing.state == "shared":
         return shared
-    if sharing.state == "wished":
+    if sharing.state == "requested":
         return note(_WAITING, "quiet")
     if sharing.going_on:
         return _bar(sharing)
@@ -143,26 +143,26 @@ def signed(settings: Settings, handler: Callable[..., Any]) -> Callable[..., Any
 
 
 def _signed(settings: Settings, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler that is given who signs, before what the page sends.
+    """A handler that is given the request and who signs, before what the page sends.
 
     On a Space that is the visitor's own token, which Gradio takes from the visitor's cookie with each call; never the
     Space's. On a laptop it is whoever is logged in there.
     """
     if not settings.on_space:
 
-        def on_laptop(*sent: Any) -> Any:
+        def on_laptop(request: gr.Request, *sent: Any) -> Any:
             mine: Token = True
-            return handler(mine, *sent)
+            return handler(request, mine, *sent)
 
         return on_laptop
     if not settings.can_sign_in:
 
-        def by_nobody(*sent: Any) -> Any:
-            return handler(None, *sent)
+        def by_nobody(request: gr.Request, *sent: Any) -> Any:
+            return handler(request, None, *sent)
 
         return by_nobody
 
-    def on_space(token: gr.OAuthToken | None, *sent: Any) -> Any:
-        return handler(token.token if token else None, *sent)
+    def on_space(token: gr.OAuthToken | None, request: gr.Request, *sent: Any) -> Any:
+        return handler(request, token.token if token else None, *sent)
 
     return on_space

@@ -1,20 +1,14 @@
 """The line above the plots: what happens now, how far it is, and for how long; and the sentence at the end."""
 
 import time
+from collections.abc import Sequence
 from html import escape
 
-from trainer.runs.view import RunView
+from trainer.formatting import about, clock, percent
+from trainer.runs.view import DataReport, Guess, RunView
 from trainer.speech.locales import Locale
-from trainer.ui.wording import (
-    about,
-    announcement,
-    clock,
-    errors_of,
-    headline_of,
-    percent,
-    result_sentence,
-    state_words,
-)
+from trainer.ui.components import play_button
+from trainer.ui.wording import announcement, errors_of, headline_of, result_sentence, state_words
 
 NOTHING_YET = (
     '<div class="status"><p class="status-line"><strong>Nothing here yet.</strong></p>'
@@ -96,7 +90,7 @@ def notes(view: RunView) -> str:
     lines = []
     if view.data:
         data = view.data
-        lines.append(f"{data.source}: {data.train_clips} clips to learn from, {data.test_clips} to check with.")
+        lines.append(f"{data.source}: {data.train_clips} clips to learn from, {_held_out(data)}.")
         if data.left_out:
             counts = ", ".join(f"{count} {reason}" for reason, count in data.left_out.items())
             lines.append(f"Left out: {counts}.")
@@ -104,3 +98,52 @@ def notes(view: RunView) -> str:
             lines.append(data.note)
     lines += view.notes
     return f'<ul class="notes">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>' if lines else ""
+
+
+def _held_out(data: DataReport) -> str:
+    """What becomes of the other clips; runs from before there was a validation split have one kind of them."""
+    if not data.validation_clips:
+        return f"{data.test_clips} to check with"
+    return f"{data.validation_clips} to watch it by, {data.test_clips} kept aside for the end"
+
+
+NOTHING_HEARD = '<span class="nothing">nothing yet</span>'
+
+
+def learning_table(guesses: Sequence[Guess], locale: Locale, playable: bool) -> str:
+    """The table as HTML. All text comes from recordings and models, so every bit of it is escaped."""
+    rows = "".join(_row(guess, locale, playable) for guess in guesses)
+    return (
+        '<table class="learning"><caption>Clips it is watched by, never trained on</caption>'
+        '<thead><tr><th scope="col"><span class="only-spoken">Play</span></th>'
+        '<th scope="col">Said</th><th scope="col">Heard now</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _row(guess: Guess, locale: Locale, playable: bool) -> str:
+    button = play_button(f"clip-{guess.clip}", guess.reference) if playable else ""
+    said = f'<span lang="{locale.code}">{escape(guess.reference)}</span>'
+    heard = f'<span lang="{locale.code}">{marked(guess, locale)}</span>' if guess.hypothesis.strip() else NOTHING_HEARD
+    return f'<tr><td class="listen">{button}</td><td class="said">{said}</td><td class="heard">{heard}</td></tr>'
+
+
+def marked(guess: Guess, locale: Locale) -> str:
+    """The guess with what differs marked: wrong words underlined, missing ones as a gap, extra ones struck out."""
+    from trainer.speech.metrics import marked_words  # jiwer is needed only once there is something to compare
+
+    by_character = locale.headline == "cer"
+    pieces = marked_words(guess.reference, guess.hypothesis, by_character)
+    return ("" if by_character else " ").join(marked_piece(piece.kind, piece.text, piece.expected) for piece in pieces)
+
+
+def marked_piece(kind: str, text: str, expected: str | None) -> str:
+    """A word of a comparison (see `speech.metrics.Piece`), marked by more than colour."""
+    if kind == "wrong":
+        return f'<u class="wrong" title="{escape(f"should be: {expected}")}">{escape(text)}</u>'
+    if kind == "extra":
+        return f'<s class="extra" title="was not said">{escape(text)}</s>'
+    if kind == "missing":
+        said = escape(expected or "")
+        return f'<span class="missing" title="missing: {said}"><span class="only-spoken">missing: {said}</span></span>'
+    return escape(text)
