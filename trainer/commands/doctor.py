@@ -7,15 +7,17 @@ import shutil
 
 import psutil
 
-from trainer.hub.reach import reachable
-from trainer.models.base_table import ROWS
-from trainer.models.bases import bases_on_offer, is_here
+from trainer.formatting import memory_size
+from trainer.hardware import gpus, this_machine
+from trainer.hub.connectivity import reachable
+from trainer.models.base_ref import read_base
+from trainer.models.catalog import ROWS, bases_on_offer
+from trainer.models.resolve import is_here
 from trainer.settings import Settings
 from trainer.speech.locales import locale_of
 from trainer.speech.sources import kind_of, practice_locales
-from trainer.training.fitting import in_gb, longest_clip
-from trainer.training.hardware import this_machine
-from trainer.training.recommending import fit_of_row, recommend
+from trainer.training.estimate import fit_of_row, longest_clip
+from trainer.training.recommendation import recommend
 
 MICROPHONE = (
     "The browser, not this program, opens the microphone. It asks you once; it does so only on "
@@ -43,16 +45,19 @@ def run(options: argparse.Namespace) -> int:
 def _models(hub: bool, settings: Settings) -> dict[str, str]:
     """The base recommended for American English, and which fit this machine's memory."""
     machine = this_machine()
-    gpu = "no NVIDIA GPU" if machine.gpu is None else f"GPU {in_gb(machine.gpu)}"
-    here = {row.id for row in ROWS if is_here(row.id)}
+    found = ", ".join(gpu.words for gpu in gpus()) or "no NVIDIA GPU"
+    here = {row.id for row in ROWS if is_here(read_base(row.id), settings)}
     best = recommend(locale_of("en-US"), machine, here, hub)
     longest = longest_clip("auto", settings, hub)
     sized = [(row, fit_of_row(row, machine, longest)) for row in bases_on_offer()]
     return {
-        "for training": f"{in_gb(machine.memory)} of memory, {gpu}",
+        "for training": f"{memory_size(machine.memory)} of memory, {found}",
         "recommended": f"{best.base}: {best.reason}",
         "fitting": f"{sum(fit.fits for _, fit in sized)} of {len(sized)} base models; too large: "
-        + (", ".join(f"{row.id} ({in_gb(fit.needed)} of {fit.where})" for row, fit in sized if not fit.fits) or "none"),
+        + (
+            ", ".join(f"{row.id} ({memory_size(fit.needed)} of {fit.where})" for row, fit in sized if not fit.fits)
+            or "none"
+        ),
     }
 
 
@@ -61,9 +66,10 @@ def examine(settings: Settings) -> dict[str, str]:
     import torch
     import transformers
 
+    from trainer.models.listening_precision import listening_precision
     from trainer.training.device import choose_device
 
-    device = choose_device()
+    device, listening = choose_device(), listening_precision(settings.data_dir)
     data_dir = settings.data_dir
     while not data_dir.exists():
         data_dir = data_dir.parent
@@ -73,6 +79,7 @@ def examine(settings: Settings) -> dict[str, str]:
         "torch": f"{torch.__version__}, transformers {transformers.__version__}",
         "device": f"{device.name}, {os.cpu_count()} processor cores",
         "precision": f"{device.precision}: {device.reason}",
+        "listening": f"{listening.name}: {listening.reason}",
         "memory": f"{psutil.virtual_memory().available / 2**30:.1f} of "
         f"{psutil.virtual_memory().total / 2**30:.1f} GiB free",
         "disk": f"{shutil.disk_usage(data_dir).free / 2**30:.1f} GiB free for runs",

@@ -1,56 +1,39 @@
 """python -m trainer evaluate: a model's error rates on clips of a locale."""
 
 import argparse
+import dataclasses
 import json
-import time
 
-from trainer.settings import Settings
-from trainer.speech.locales import locale_of
+from trainer.api import evaluate
+from trainer.commands.console import whole_number
+from trainer.speech.locales import LOCALES
+
+DATA = "auto (MInDS-14, or practice where the Hub is out of reach) | minds14 | practice | a folder or its table"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--split test is what training never saw, with the seed that the run had."""
+    """--split test is what the run never saw, with the seed that it had; validation is what its model was chosen by."""
     parser.add_argument("--model", required=True, help="a Hub id, or the folder of a model")
-    parser.add_argument("--locale", help="default: the model's own, or en-US")
-    parser.add_argument("--data", default="auto", help="auto | minds14 | practice | a folder (default: %(default)s)")
-    parser.add_argument("--split", default="test", choices=("train", "test", "all"))
-    parser.add_argument("--seed", type=int, default=42, help="of the split (default: %(default)s)")
+    parser.add_argument("--locale", help=f"one of {', '.join(LOCALES)} (default: the model's own, or en-US)")
+    parser.add_argument("--data", default="auto", help=f"{DATA} (default: %(default)s)")
+    parser.add_argument(
+        "--split",
+        default="test",
+        choices=("train", "validation", "test", "all"),
+        help="which clips: test is what the run never saw (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=whole_number, default=42, help="by which clips were split; the run's own (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the figures; exit code 0."""
-    # torch takes seconds to import, so only when this command is really run.
-    from trainer.models.bases import folder_of
-    from trainer.models.loading import open_checkpoint, read_notes
-    from trainer.speech.dataset import Preparation, split_clips
-    from trainer.speech.sources import open_source
-    from trainer.training.evaluating import evaluate
-
-    settings = Settings.from_env()
-    folder = folder_of(options.model)
-    locale = locale_of(options.locale or read_notes(folder).get("locale") or "en-US")
-    checkpoint = open_checkpoint(folder)
-    source = open_source(options.data, locale, settings)
-    prepare = Preparation(locale, checkpoint.vocabulary.case, settings, checkpoint.frames)
-    dataset = prepare(source, split_clips(source.clips, locale, options.seed))
-    examples = {"train": dataset.train, "test": dataset.test, "all": dataset.train + dataset.test}[options.split]
-    started = time.perf_counter()
-    result = evaluate(checkpoint, examples, locale)
-    figures = {
-        "wer": result.rates.wer,
-        "cer": result.rates.cer,
-        "loss": result.loss,
-        "clips": len(examples),
-        "seconds": round(time.perf_counter() - started, 3),
-        "audio_seconds": round(sum(example.seconds for example in examples), 3),
-        "left_out": dict(dataset.left_out),
-        "locale": locale.code,
-        "data": source.kind,
-        "split": options.split,
-    }
+    report = evaluate(options.model, locale=options.locale, data=options.data, split=options.split, seed=options.seed)
     if options.json:
+        figures = {name: value for name, value in dataclasses.asdict(report).items() if name != "title"}
         print(json.dumps(figures, ensure_ascii=False))
     else:
-        print(f"WER {result.rates.wer:.1%} · CER {result.rates.cer:.1%} on {len(examples)} clips of {source.title}")
+        print(f"WER {report.wer:.1%} · CER {report.cer:.1%} on {report.clips} clips of {report.title}")
     return 0

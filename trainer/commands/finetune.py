@@ -1,200 +1,169 @@
 """python -m trainer finetune: the trainer's own process, whether a person or the app started it."""
 
 import argparse
-import logging
-import sys
-import traceback
-import uuid
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
-from trainer.commands.helping import help_train
+from trainer.commands.console import decimal_number, whole_number
 from trainer.commands.progress import ProgressBars
 from trainer.commands.publish import add_sharing, check_sharing, share
-from trainer.errors import UserError
-from trainer.runs.events import Event, EventLog, EventReader
-from trainer.runs.following import view_of
-from trainer.runs.identity import own_identity
-from trainer.runs.reasons import end_fields
-from trainer.runs.resuming import announce, is_announced
-from trainer.runs.run import Run, create_run, new_run_folder
-from trainer.runs.timekeeping import at_most
-from trainer.runs.turns import turn
-from trainer.runs.view import failure
-from trainer.settings import Settings
-from trainer.training.checkpoints import prune
-from trainer.training.disk import is_disk_full
-from trainer.training.fitting import check_fits
-from trainer.training.presets import PRESETS, preset_of
-from trainer.training.ranks import Ranks
-from trainer.training.recipe import Precision, Recipe, Schedule
-from trainer.training.stopping import StopRequested, StopSignal
+from trainer.formatting import number
+from trainer.models.base_ref import parse_base
+from trainer.runs.follower import view_of
+from trainer.runs.run import Run
+from trainer.runs.train import help_train, open_run, reopen_run, train_run
+from trainer.settings import Settings, typed_path
+from trainer.speech.corpora import recordings_path
+from trainer.speech.locales import LOCALES
+from trainer.training.distributed import Ranks
+from trainer.training.recipe import NAMED_DATA, NUMBERS, PRESETS, Precision, Recipe, Schedule, preset_of, said_range
+from trainer.training.stop_signal import StopSignal
 
-# option: (field of the recipe, type)
-_OVERRIDES: dict[str, tuple[str, type]] = {
-    "--base": ("base", str),
-    "--data": ("data", str),
-    "--max-steps": ("max_steps", int),
-    "--learning-rate": ("learning_rate", float),
-    "--head-learning-rate": ("head_learning_rate", float),
-    "--warmup-steps": ("warmup_steps", int),
-    "--gradient-accumulation": ("gradient_accumulation", int),
-    "--eval-steps": ("eval_steps", int),
-    "--logging-steps": ("logging_steps", int),
-    "--clips": ("clips", int),
-    "--test-clips": ("test_clips", int),
-    "--mask-time-prob": ("mask_time_prob", float),
-    "--dropout": ("dropout", float),
-    "--seed": ("seed", int),
+# option: (field of the recipe, type, what it is)
+_OVERRIDES: dict[str, tuple[str, Callable[[str], Any], str]] = {
+    "--base": ("base", str, "the model to start from: starter, a Hub id or a folder"),
+    "--data": (
+        "data",
+        str,
+        "auto (MInDS-14, or practice without the Hub), minds14, practice, or a folder or its table",
+    ),
+    "--also": ("also", str, "auto, minds14 or practice: clips to learn from besides a folder, never to judge by"),
+    "--max-steps": ("max_steps", whole_number, "how long to train"),
+    "--learning-rate": ("learning_rate", decimal_number, "of the whole model, at its highest"),
+    "--head-learning-rate": ("head_learning_rate", decimal_number, "of the new head alone"),
+    "--warmup-steps": ("warmup_steps", whole_number, "until the learning rate is at its highest"),
+    "--gradient-accumulation": ("gradient_accumulation", whole_number, "how many batches make a step"),
+    "--eval-steps": ("eval_steps", whole_number, "between two checks"),
+    "--patience": (
+        "patience",
+        whole_number,
+        "checks in a row without a better model, which end it early; 0: none do",
+    ),
+    "--logging-steps": ("logging_steps", whole_number, "between two points of the loss curve"),
+    "--clips": ("clips", whole_number, "how many to use of all splits together"),
+    "--eval-clips": ("eval_clips", whole_number, "how many to check by, of validation and of test"),
+    "--frozen-layers": ("frozen_layers", whole_number, "the lowest of the encoder that stay as they are"),
+    "--head-steps": ("head_steps", whole_number, "the first ones, which train the head alone"),
+    "--keep-share": ("keep_share", float, "of the kept model that is the base as it was, with practice clips"),
+    "--copies": ("copies", whole_number, "changed ones of each clip that frozen layers compute once"),
+    "--mask-time-prob": ("mask_time_prob", decimal_number, "share of the frames hidden in training (SpecAugment)"),
+    "--dropout": ("dropout", decimal_number, "share of the activations dropped in training"),
+    "--seed": ("seed", whole_number, "of all that is drawn by chance"),
 }
-
-DISK_FULL = UserError("The disk is full.", "Make some room, then resume it: it goes on from where it was saved.")
-# As torch's allocators and the system say it.
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+_UNSET = {  # what no value means
+    "head_learning_rate": "as the rest",
+    "clips": "all",
+    "mask_time_prob": "the base's own",
+    "dropout": "the base's own",
+}
+_SWITCHES = {
+    "--freeze-feature-encoder": ("freeze_feature_encoder", "leave the first layers as they are"),
+    "--augment": ("augment", "vary speed, tone and noise of each clip"),
+    "--gradient-checkpointing": ("gradient_checkpointing", "less memory, but slower"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All of the recipe; what is not given comes from the preset."""
-    parser.add_argument("--locale", default="en-US", help="one of MInDS-14's, e.g. de-DE (default: %(default)s)")
-    parser.add_argument("--preset", default="quick", help=f"{' | '.join(PRESETS)} (default: %(default)s)")
-    parser.add_argument("--run", type=Path, metavar="FOLDER", help="the run's folder: new, or one that waits to start")
-    for option, (_, kind) in _OVERRIDES.items():
-        parser.add_argument(option, type=kind)
+    parser.add_argument("--locale", default="en-US", help=f"one of {', '.join(LOCALES)} (default: %(default)s)")
+    parser.add_argument(
+        "--preset",
+        default="quick",
+        help=f"where the options that are not given come from: {' | '.join(PRESETS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--run",
+        type=typed_path,
+        metavar="FOLDER",
+        help="the run's folder: new, or one that waits to start (default: a new one beside the others)",
+    )
+    for option, (field, kind, words) in _OVERRIDES.items():
+        parser.add_argument(option, type=kind, help=_explained(field, words))
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--batch-seconds", type=float, help="seconds of audio a batch")
-    sizes.add_argument("--batch-clips", type=int, help="clips a batch, instead")
-    parser.add_argument("--precision", choices=Precision.__args__)  # type: ignore[attr-defined]  # of a Literal
-    parser.add_argument("--schedule", choices=Schedule.__args__)  # type: ignore[attr-defined]
-    for option in ("--freeze-feature-encoder", "--augment", "--gradient-checkpointing"):
-        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
+    sizes.add_argument("--batch-seconds", type=decimal_number, help=_explained("batch_seconds", "size of a batch"))
+    sizes.add_argument("--batch-clips", type=whole_number, help=_explained("batch_clips", "size of a batch, instead"))
+    parser.add_argument(
+        "--precision",
+        choices=Precision.__args__,  # type: ignore[attr-defined]  # of a Literal
+        help=_explained("precision", "of the arithmetic; auto: what the machine does best"),
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=Schedule.__args__,  # type: ignore[attr-defined]
+        help=_explained("schedule", "how the learning rate falls after the warm-up"),
+    )
+    for option, (field, words) in _SWITCHES.items():
+        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=_explained(field, words))
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     add_sharing(parser, "--share", "when it has finished, share its model on the Hub under this name")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
-def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The preset's recipe with what was given on the command line."""
-    names = [field for field, _ in _OVERRIDES.values()]
-    names += ["precision", "schedule", "freeze_feature_encoder", "augment", "gradient_checkpointing"]
+def _explained(field: str, words: str) -> str:
+    """With the range, and what each preset has: one value where all have the same."""
+    parts = [words, said_range(field) if field in NUMBERS else ""]
+    values = {name: _shown(field, getattr(preset.recipe, field)) for name, preset in PRESETS.items()}
+    one = next(iter(values.values())) if len(set(values.values())) == 1 else ""
+    default = one or ", ".join(f"{name} {value}" for name, value in values.items())
+    return f"{', '.join(filter(None, parts))} (default: {default})"
+
+
+def _shown(field: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, int | float) else str(value or _UNSET.get(field, "none"))
+
+
+def recipe_of(options: argparse.Namespace, settings: Settings) -> Recipe:
+    """The preset's recipe with what was given on the command line. Raises UserError."""
+    names = [field for field, _, _ in _OVERRIDES.values()] + [field for field, _ in _SWITCHES.values()]
+    names += ["precision", "schedule"]
     values = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.batch_seconds is not None or options.batch_clips is not None:
         values |= {"batch_seconds": options.batch_seconds, "batch_clips": options.batch_clips}
+    if "base" in values:
+        values["base"] = str(parse_base(values["base"], on_space=settings.on_space))
     data = values.get("data")
-    if data and data not in ("auto", "minds14", "practice"):
-        values["data"] = str(Path(data).resolve())
-    return preset_of(options.preset).recipe.change(locale=options.locale, **values)
+    if data and data not in NAMED_DATA:
+        values["data"] = str(recordings_path(data).resolve())
+    start = preset_of(options.preset).recipe
+    if values.get("base", start.base) != start.base:
+        values.setdefault("frozen_layers", 0)  # the preset's number is for its own base, and another may have none
+    return start.change(locale=options.locale, **values)
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 when finished, 130 when stopped, 1 when failed."""
     settings = Settings.from_env()
-    if not Ranks.from_env().first:
-        return help_train(lambda: recipe_of(options), options.run, settings, options.resume)
+    ranks = Ranks.from_env()
+    if not ranks.first:
+        return help_train(lambda: recipe_of(options, settings), options.run, settings, ranks, options.resume)
     if options.share:
         check_sharing(options)  # not after an hour of training
-    if not options.resume:
-        run_ = _run_of(options, settings)
-    elif options.run is None or not (options.run / "config.json").exists():
-        raise UserError("There is no run to resume in that folder.", "See them all: python -m trainer runs list")
-    else:
-        run_ = open_again(Run(options.run))
-    code = fine_tune(run_, settings, options.quiet, options.resume)
+    resume = options.resume
+    run_ = reopen_run(options.run) if resume else open_run(options.run, lambda: recipe_of(options, settings), settings)
+    code = fine_tune(run_, settings, ranks, options.quiet, resume)
     if options.share and code == 0 and view_of(run_).state == "finished":
         print(share(run_, options.share, options.public, options.licence, options.quiet).url)
     return code
 
 
-def open_again(run_: Run) -> Run:
-    """Announce that it is resumed, where the app that started this process has not. UserError where it cannot be."""
-    if not is_announced(run_):
-        announce(run_)
-    return run_
+def fine_tune(run_: Run, settings: Settings, ranks: Ranks, quiet: bool, resume: bool) -> int:
+    """Train here, in this process, the first of `ranks`, with progress bars; returns the exit code, see `run`.
 
-
-def fine_tune(run_: Run, settings: Settings, quiet: bool, resume: bool) -> int:
-    """Train here, in this process; returns the exit code, see `run`."""
-    recipe = run_.recipe()
-    log = EventLog(run_.events)
+    Raises UserError.
+    """
     bars = ProgressBars(quiet=quiet)
     stop = StopSignal(run_.stop_file)
-
-    def tell(kind: str, **fields: object) -> Event:
-        with stop.later():
-            event = log.append(kind, **fields)
-            bars.show(event)
-            return event
-
     stop.install()
     try:
-        outcome = _train(run_, recipe, settings, tell, stop, resume)
-        if log.behind:  # who reads the events does not know of its end: what it can be resumed from must stay
-            return 1
-        if outcome == "finished":
-            prune(run_.checkpoints, keep=0)
-        return 0 if outcome == "finished" else stopped_code()
-    except StopRequested:
-        tell("stopped", **end_fields(run_, settings))
-        return stopped_code()
-    except UserError as error:
-        tell("failed", **failure(error))
-        return 1
-    except Exception as error:
-        tell("failed", **failure(_explain(error)))
-        return 1
+        end = train_run(run_, settings, bars.show, stop, resume, ranks)
     finally:
+        stop.remove()
         bars.close()
-        log.close()
-        if log.behind:  # nobody will read it there
-            print(DISK_FULL, file=sys.stderr)
+    return {"finished": 0, "stopped": stopped_code(ranks), "failed": 1}[end["event"]]
 
 
-def _run_of(options: argparse.Namespace, settings: Settings) -> Run:
-    if options.run is not None and (options.run / "config.json").exists():
-        run_ = Run(options.run)
-        if EventReader(run_.events).read_new():
-            raise UserError("This run was started before.", "Choose a new folder for a new run, or --resume this one.")
-        return run_
-    recipe = recipe_of(options)
-    return create_run(options.run or new_run_folder(settings.runs_dir, recipe.locale), recipe)
-
-
-def _train(
-    run_: Run, recipe: Recipe, settings: Settings, tell: Callable[..., Event], stop: StopSignal, resume: bool
-) -> str:
-    tell("queued", **own_identity())
-    check_fits(recipe, settings)  # before one's turn and before any weights are downloaded
-    with (
-        turn(settings.turns_dir, run_, lambda place: tell("place", place=place), stop.check),
-        at_most(settings.limits.minutes_a_run, run_),
-    ):
-        tell("started", max_steps=recipe.max_steps, **own_identity())
-        with stop.anywhere():
-            # Imported only when it is one's turn: those who wait should not fill the memory with torch.
-            from trainer.training.finetune import Places, finetune
-        places = Places(run_.model, run_.checkpoints, run_.folder / "clips")
-        outcome = finetune(recipe, settings, places, tell, stop, resume)
-        tell(outcome, **(end_fields(run_, settings) if outcome == "stopped" else {}))
-    return outcome
-
-
-def stopped_code() -> int:
+def stopped_code(ranks: Ranks) -> int:
     """130, as a shell reports Ctrl-C; 0 among several processes, whose launcher takes any other for a crash."""
-    return 0 if Ranks.from_env().many else 130
-
-
-def _explain(error: Exception) -> UserError:
-    """What a person can do about a fault that is not theirs; the log has the rest, under the same number."""
-    number = uuid.uuid4().hex[:8]
-    logging.error("fault %s\n%s", number, "".join(traceback.format_exception(error)))
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
-        return UserError(
-            "The memory of this machine was not enough.",
-            "Close other programs and resume it, or fine-tune again with a smaller batch or a smaller base model.",
-        )
-    if is_disk_full(error):
-        return DISK_FULL
-    return UserError(
-        f"Something went wrong that should not have (number {number}).",
-        "Start it again; if it happens again, the log in the run's folder says more.",
-    )
+    return 0 if ranks.many else 130

@@ -7,14 +7,13 @@ import sys
 from tqdm import tqdm
 
 from trainer.errors import UserError
-from trainer.publishing.publish import Hub, publish, who_signs
-from trainer.publishing.receipt import Receipt
-from trainer.publishing.wishes import LICENCES, Wish, suggested_name
-from trainer.runs.following import view_of
+from trainer.publishing.options import LICENCES, PublishOptions, suggested_name
+from trainer.publishing.plots import picture
+from trainer.publishing.publish import Hub, Receipt, publish, who_signs
+from trainer.runs.follower import view_of
 from trainer.runs.run import Run, find_run, list_runs
 from trainer.settings import Settings
 from trainer.speech.locales import locale_of
-from trainer.ui.picture import picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +27,12 @@ def add_sharing(parser: argparse.ArgumentParser, name: str, explained: str) -> N
     """The options that `finetune` has as well."""
     parser.add_argument(name, metavar="NAME", help=explained)
     parser.add_argument("--public", action="store_true", help="for everybody to see (default: only for you)")
-    parser.add_argument("--licence", default="apache-2.0", choices=tuple(LICENCES), help="default: %(default)s")
+    parser.add_argument(
+        "--licence",
+        default="apache-2.0",
+        choices=tuple(LICENCES),
+        help="that others may use it by (default: %(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,13 +49,13 @@ def run(options: argparse.Namespace) -> int:
 
 def check_sharing(options: argparse.Namespace) -> None:
     """Whether `--share` can work: a name that will do, and a login that may write. Raises UserError."""
-    Wish(options.share, not options.public, options.licence)
+    PublishOptions(options.share, not options.public, options.licence)
     who_signs(True, Hub())
 
 
 def share(run_: Run, name: str | None, public: bool, licence: str, quiet: bool = False) -> Receipt:
     """Publish with a progress bar. huggingface_hub reads this computer's login by itself. Raises UserError."""
-    wish = Wish(name or suggested_name(run_.id), not public, licence)
+    options = PublishOptions(name or suggested_name(run_.id), not public, licence)
     curves = picture(view_of(run_), locale_of(run_.recipe().locale))
     with tqdm(desc="sharing", unit="B", unit_scale=True, file=sys.stderr, disable=quiet) as bar:
 
@@ -59,7 +63,7 @@ def share(run_: Run, name: str | None, public: bool, licence: str, quiet: bool =
             bar.total = total or None
             bar.update(done - bar.n)
 
-        return publish(run_, wish, True, curves, Hub(), show)
+        return publish(run_, options, True, curves, Hub(), show)
 
 
 def _find(run_id: str | None, settings: Settings) -> Run:
