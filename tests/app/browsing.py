@@ -1,12 +1,15 @@
 """Chromium with a WAV as its voice, and what is done with its pages."""
 
+import contextlib
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route
 
 from trainer.settings import Settings
 from trainer.speech.audio import SAMPLE_RATE, load_audio
@@ -53,10 +56,34 @@ def save_voice(path: Path) -> str:
     source = open_source("practice", LOCALES["en-US"], Settings(data_dir=Path("unused")))
     clip = next(clip for clip in source.clips if clip.split == "test" and clip.audio is not None)
     assert clip.audio is not None
-    voice = soxr.resample(load_audio(clip.audio).samples, SAMPLE_RATE, MICROPHONE_RATE)
+    save_sound(load_audio(clip.audio).samples, path)
+    return clip.text
+
+
+def save_sound(samples: np.ndarray, path: Path) -> None:
+    """Write a sound, shape (samples,) at 16 kHz, as the microphone's WAV."""
+    voice = soxr.resample(samples, SAMPLE_RATE, MICROPHONE_RATE)
     silence = np.zeros(int(SILENCE_SECONDS * MICROPHONE_RATE), dtype=np.float32)
     soundfile.write(path, np.concatenate([silence, voice, silence]), MICROPHONE_RATE, subtype="PCM_16")
-    return clip.text
+
+
+ANSWERS = "**/gradio_api/run/predict"
+SECONDS_TO_ASK = 20.0  # a busy machine
+
+
+@contextlib.contextmanager
+def late_answers(page: Page) -> Iterator[None]:
+    """What the page asks for at once comes only at the end, as on a slow line."""
+    held: list[Route] = []
+    page.route(ANSWERS, lambda route: held.append(route))
+    yield
+    deadline = time.monotonic() + SECONDS_TO_ASK
+    while not held and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert held, "nothing was asked"
+    for route in held:
+        route.continue_()
+    page.unroute(ANSWERS)
 
 
 def count_clicks(page: Page) -> None:
@@ -75,5 +102,5 @@ def picture(page: Page, path: Path) -> None:
     """A screenshot of the whole page."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # What sticks to the edge of the screen would cover the middle of a picture that is longer than the screen.
-    unstuck = "#start-bar { position: static !important; }"
+    unstuck = "#start-bar, #last-sound { position: static !important; }"
     page.screenshot(path=path, full_page=True, style=unstuck, animations="disabled")

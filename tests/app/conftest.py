@@ -94,6 +94,17 @@ class Visitor:
 Visit = Callable[..., Visitor]
 
 
+@pytest.fixture(autouse=True)
+def _no_page_stays_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test opened is closed after it: pages whose app has gone look for it again and again, all session long."""
+    browser = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
+    before = list(browser.contexts) if browser else []
+    yield
+    for context in browser.contexts if browser else []:
+        if context not in before:
+            context.close()
+
+
 @pytest.fixture
 def visit(app: App, browser: Browser) -> Iterator[Visit]:
     """Make visitors: `visit(width=390, dark=True)`. At the end none may have anything to complain about."""

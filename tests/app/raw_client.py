@@ -5,15 +5,23 @@ from typing import Any
 
 import httpx
 
+from trainer.ui.visitors import COOKIE
+
 PATIENCE = 120.0  # loading torch on a busy machine
 
 
 class RawClient:
-    """One visitor's connection. `session` is what Gradio keeps a page's state under."""
+    """One visitor's connection. `session` is what Gradio keeps a page's state under; `secret` is the cookie's."""
 
-    def __init__(self, url: str, session: str) -> None:
+    def __init__(self, url: str, session: str, secret: str | None = None) -> None:
         self._http = httpx.Client(base_url=url, timeout=PATIENCE)
         self.session = session
+        self.be(secret)
+
+    def be(self, secret: str | None, session: str | None = None) -> None:
+        """From now on the visitor with this secret, on another page or the same; None: one that keeps no cookie."""
+        self.session = session or self.session
+        self._http.headers["cookie"] = "" if secret is None else f"{COOKIE}={secret}"
 
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """All that has code behind it, private ones too, by name."""

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.app.accessibility import accessibility_faults
 from tests.app.conftest import Visit, shoot
 from tests.app.serving import App
-from tests.app.sight import faults_of_sight
 from trainer.runs.events import EventReader
-from trainer.runs.identity import alive
+from trainer.runs.process import alive
 from trainer.runs.run import list_runs
-from trainer.ui.uploads import SECONDS_UNTIL_GONE
+from trainer.ui.recordings import SECONDS_UNTIL_GONE
 
 # Loading torch and the first check take 10 s on an idle machine, and much longer on one that does other things too.
 PATIENCE_MS = 180_000
@@ -67,13 +67,15 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     )
     expect(page.locator("#rates .baseline")).to_have_count(1)  # a flat line counts as hidden
     expect(page.locator("#learning tbody tr").first).to_be_visible()
+    expect(page).to_have_title(re.compile("^[1-9][0-9]* % · Voicetune$"))
     shoot(page, f"training-{width}")
 
     page.reload()
     expect(page.locator("#status [data-say]")).to_be_visible()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=PATIENCE_MS)
+    expect(page).to_have_title("Voicetune")
     expect(page.locator("#status .result")).to_contain_text(re.compile("^Word errors"))
-    assert faults_of_sight(page) == []
+    assert accessibility_faults(page) == []
     shoot(page, f"finished-{width}")
 
     page.get_by_role("button", name="Talk to your model").click()
@@ -84,19 +86,20 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     stop.click()
     expect(page.locator("#result .transcript-details")).to_contain_text("of sound", timeout=PATIENCE_MS)
     shoot(page, f"talked-{width}")
+    page.get_by_role("button", name="Forget it now").click()
     page.wait_for_timeout(1000 * (SECONDS_UNTIL_GONE + 1))
     uploads = list((app.data.parent / "tmp").rglob("*.wav"))
-    assert uploads == [], "recordings must be gone once they are written down"
+    assert uploads == [], "recordings must be gone once they are forgotten"
 
 
 def test_stop_ends_within_seconds_and_keeps_what_it_learnt(app: App, page: Page) -> None:
-    start(page, steps=300)
+    start(page, steps=900)
     wait_for_training(page)
     page.get_by_role("button", name="Stop and keep what it learnt").click()
     asked = time.monotonic()
     expect(page.locator("#status")).to_contain_text(re.compile("Stopp"), timeout=5000)
     expect(page.locator("#status .result")).to_contain_text(
-        re.compile(r"Stopped after \d+ of 300 steps"), timeout=40_000
+        re.compile(r"Stopped after \d+ of 900 steps"), timeout=40_000
     )
     assert time.monotonic() - asked < 40
     expect(page.get_by_role("button", name="Talk to your model")).to_be_enabled()
@@ -108,12 +111,13 @@ def test_a_download_opens_as_a_zip_with_the_model(app: App, page: Page, tmp_path
     import zipfile
 
     expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
-    with page.expect_download() as waiting:
+    with page.expect_download(timeout=150_000) as waiting:  # an ONNX file is written first
         page.get_by_role("button", name="Download", exact=True).click()
     waiting.value.save_as(tmp_path / "model.zip")
     names = zipfile.ZipFile(tmp_path / "model.zip").namelist()
     assert any(name.endswith("/config.json") for name in names)
     assert any(name.endswith(".safetensors") for name in names)
+    assert any(name.endswith("/onnx/model.onnx") for name in names)
 
 
 def test_fine_tune_again_brings_the_fields_back(app: App, page: Page) -> None:
@@ -125,7 +129,7 @@ def test_fine_tune_again_brings_the_fields_back(app: App, page: Page) -> None:
 def test_a_run_outlives_its_tab_and_its_death_is_told(app: App, visit: Visit) -> None:
     visitor = visit()
     page = visitor.open(app.url)
-    start(page, steps=300)
+    start(page, steps=900)
     wait_for_training(page)
     page.close()
     pid, before = trainer_pid(app), len(newest_events(app))

@@ -99,7 +99,7 @@ def test_names_of_models(app: App, visit: Visit, tmp_path: Path) -> None:
     for payload in PAYLOADS[:4]:
         base.fill(payload)
         base.press("Enter")
-        expect(page.locator("#base-card")).to_contain_text("is not the name of a model")
+        expect(page.locator("#base-card")).to_contain_text("is not the id of a model")
         expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()  # the Hub is out of reach
         unharmed(page)
     page.get_by_role("button", name="Advanced").click()

@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.app.accessibility import accessibility_faults
 from tests.app.conftest import Visit, shoot
 from tests.app.serving import App
-from tests.app.sight import faults_of_sight
-from trainer.training.presets import PRESETS
+from trainer.training.recipe import PRESETS
 
 SIZES = [pytest.param(1280, id="desktop"), pytest.param(390, id="phone")]
 THEMES = [pytest.param(False, id="light"), pytest.param(True, id="dark")]
@@ -19,16 +19,16 @@ def test_both_tabs_fit_and_can_be_read(app: App, visit: Visit, width: int, dark:
     expect(page.get_by_role("button", name="Play:").first).to_be_visible()
     expect(page.get_by_role("img", name="Word errors by training step")).to_be_visible()
     expect(page.locator(".example-badge").first).to_be_visible()
-    assert faults_of_sight(page) == []
+    assert accessibility_faults(page) == []
     name = f"{width}-{'dark' if dark else 'light'}"
     shoot(page, f"empty-finetune-{name}")
     page.get_by_role("button", name="Advanced").click()
     expect(page.get_by_label("Learning rate")).to_be_visible()
-    assert faults_of_sight(page) == []
+    assert accessibility_faults(page) == []
     shoot(page, f"empty-advanced-{name}")
     page.get_by_role("tab", name="Transcribe").click()
     expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
-    assert faults_of_sight(page) == []
+    assert accessibility_faults(page) == []
     shoot(page, f"empty-transcribe-{name}")
 
 
@@ -83,10 +83,11 @@ def test_a_field_out_of_range_is_explained_beside_start(page: Page) -> None:
     page.get_by_role("button", name="Advanced").click()
     page.wait_for_timeout(500)  # the page takes a moment to hand the number on; a person's hand is slower
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.locator("#start-note")).to_contain_text("The learning rate cannot be 7")
+    expect(page.locator("#start-refusal")).to_contain_text("The learning rate cannot be 7")
 
 
 def test_the_keyboard_reaches_start(page: Page) -> None:
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
     page.locator("#locale input").focus()
     page.keyboard.press("Escape")
     for _ in range(14):

@@ -1,14 +1,17 @@
 """From a run to talking with its model: one press leads to the other tab, chooses the model and begins to record."""
 
 import re
+import threading
+import time
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.app.conftest import shoot
+from tests.app.raw_client import RawClient
 from tests.app.serving import App
 from tests.fakes.models import save_answering
-from tests.fakes.run_folder import write_run
+from tests.fakes.run_folder import beep, write_run
 from trainer.runs.run import Run
 
 PATIENCE_MS = 120_000  # loading torch on a busy machine
@@ -58,6 +61,54 @@ def test_talk_to_an_earlier_model_is_to_that_one(page: Page) -> None:
     expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("Your model · German"))
     stop_button(page).click()
     expect(page.locator("#transcript")).to_have_text("o", timeout=PATIENCE_MS)
+
+
+def test_who_records_twice_in_a_row_reads_the_second_and_it_alone(app: App, page: Page) -> None:
+    """While long recordings of others are being written down, so that the first one waits."""
+    calls: list[str] = []
+    page.on("request", lambda request: calls.append(request.url) if ".wav" in (request.post_data or "") else None)
+    others = [Talker(app.url, number) for number in range(3)]
+    talk(page)
+    expect(stop_button(page)).to_be_visible(timeout=BUSY_MS)
+    page.wait_for_timeout(1000 * FIRST_SECONDS)
+    for other in others:
+        other.start()
+    page.wait_for_timeout(1000)
+    stop_button(page).click()
+    expect(page.locator("#result")).to_contain_text("before yours", timeout=BUSY_MS)
+    began = time.monotonic()
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(stop_button(page)).to_be_visible(timeout=BUSY_MS)
+    page.wait_for_timeout(1000)
+    stop_button(page).click()
+    took = time.monotonic() - began
+    expect(page.locator("#result")).to_contain_text("I write down your newer recording", timeout=BUSY_MS)
+    shoot(page, "recorded-twice-1280")
+    expect(page.locator("#transcript")).to_have_text("n", timeout=PATIENCE_MS)
+    seconds = re.search(r"([\d.]+) s of sound", page.locator(".transcript-details").inner_text())
+    assert seconds and float(seconds[1]) < took + 1, "the words are the second recording's"
+    for other in others:
+        other.join(PATIENCE_MS / 1000)
+    page.wait_for_timeout(1000)
+    assert f"{seconds[1]} s of sound" in page.locator(".transcript-details").inner_text(), "and they stay"
+    assert len([url for url in calls if "queue/join" in url]) == 2, "both were sent"
+
+
+FIRST_SECONDS = 9  # longer than the second recording, which is stopped after a second
+
+
+class Talker(threading.Thread):
+    """Somebody else, who has a long recording written down once started; it is uploaded before that."""
+
+    def __init__(self, url: str, number: int) -> None:
+        super().__init__(daemon=True)
+        self._client = RawClient(url, f"talker{number}")
+        self._endpoint = self._client.endpoints()["hear"]
+        self._file = self._client.upload(f"{number}.wav", beep(900.0 + number, 440))
+
+    def run(self) -> None:
+        self._client.call(self._endpoint, ["ready:en", self._file, "", True, "any"])
+        self._client.close()
 
 
 def test_the_tab_alone_records_nothing(page: Page) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.app.browsing import late_answers
 from tests.app.conftest import Visit, shoot
 from tests.app.serving import App, start_app
 from tests.fakes.models import save_answering
 from tests.fakes.run_folder import beep, write_run
-from trainer.ui.uploads import SECONDS_UNTIL_GONE
+from trainer.ui.recordings import SECONDS_UNTIL_GONE
 
 PATIENCE_MS = 120_000  # loading torch on a busy machine
 RATE = 16_000
@@ -53,6 +54,13 @@ def uploads_left(app: App) -> list[Path]:
     return left
 
 
+def forget(app: App, page: Page) -> None:
+    """The last recording stays until then, and is gone."""
+    assert len(uploads_now(app)) == 1
+    page.get_by_role("button", name="Forget it now").click()
+    assert uploads_left(app) == []
+
+
 def uploads_now(app: App) -> list[Path]:
     return [path for path in (app.data.parent / "tmp").rglob("*") if path.suffix in (".wav", ".flac", ".txt", ".mp3")]
 
@@ -68,7 +76,7 @@ def test_a_recording_becomes_text_once(app: App, transcribe: Page) -> None:
     shoot(transcribe, "transcribed-1280")
     transcribe.wait_for_timeout(500)
     assert len(calls) == 1, "one recording, one transcription"
-    assert uploads_left(app) == []
+    forget(app, transcribe)
     expect(transcribe.get_by_role("button", name="Record", exact=True)).to_be_visible()  # ready for the next one
 
 
@@ -80,7 +88,7 @@ def test_the_text_can_be_copied(app: App, transcribe: Page, tmp_path: Path) -> N
     transcribe.get_by_role("button", name="Copy").click(timeout=PATIENCE_MS)
     expect(transcribe.get_by_role("button", name="Copied")).to_be_visible()
     assert transcribe.evaluate("navigator.clipboard.readText()") == "h"
-    assert uploads_left(app) == []
+    forget(app, transcribe)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +121,111 @@ def test_a_bad_file_is_explained_where_the_text_would_be(
 def test_a_file_too_large_is_explained_before_it_travels(transcribe: Page, tmp_path: Path) -> None:
     large = tmp_path / "opera.wav"
     with large.open("wb") as file:
-        file.truncate(51 * 2**20)
+        file.truncate(201 * 2**20)
+    tone = tmp_path / "tone.wav"
+    tone.write_bytes(beep(1.0, 440))
+    upload(transcribe, tone)
+    expect(transcribe.locator("#transcript")).to_have_text("h", timeout=PATIENCE_MS)
     upload(transcribe, large)
-    expect(transcribe.locator("#microphone-note")).to_contain_text("That file has 51 MB, and I take at most 50.")
+    refusal = transcribe.locator("#result .message.problem")
+    expect(refusal).to_have_text("That file has 201 MB, and I take at most 200. Cut it, or save it as MP3.")
+    expect(transcribe.locator("#transcript")).to_have_count(0)  # the words before it are another recording's
+    expect(transcribe.locator("#microphone-note")).not_to_contain_text("201 MB")
+    shoot(transcribe, "refused-large")
+    upload(transcribe, tone)
+    expect(transcribe.locator("#transcript")).to_have_text("h", timeout=PATIENCE_MS)
+    expect(refusal).to_have_count(0)
+
+
+UPLOADS = re.compile(r"/gradio_api/upload(\?|$)")
+REFUSAL = "You have sent a lot within a minute. <b>Please wait</b> a minute, then try again."
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["file", "recorded"])
+def test_what_the_server_refuses_is_explained_where_the_text_would_be(
+    app: App, visit: Visit, tmp_path: Path, recorded: bool
+) -> None:
+    page = open_tab(visit(tolerate="429|404|Upload|HTTP|Response|AbortError").open(app.url))
+    page.route(UPLOADS, lambda route: route.fulfill(status=429, body=REFUSAL, content_type="text/plain"))
+    if recorded:
+        record(page)
+    else:
+        tone = tmp_path / "tone.wav"
+        tone.write_bytes(beep(1.0, 440))
+        upload(page, tone)
+    expect(page.locator("#result .message.problem")).to_have_text(REFUSAL)
+    page.wait_for_timeout(1000)
+    shoot(page, "refused-by-the-server")
+    expect(page.locator(".toast-body")).to_have_count(0)
+    page.unroute(UPLOADS)
+    record(page)
+    expect(page.locator("#transcript")).to_have_text("h", timeout=PATIENCE_MS)
+
+
+def record(page: Page, milliseconds: int = 1500) -> None:
+    page.get_by_role("button", name="Record audio").click()  # or uploading is what it offers
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(milliseconds)
+    page.locator("#microphone .stop-button:visible").click()
+
+
+def test_a_recording_that_does_not_arrive_is_said(app: App, visit: Visit) -> None:
+    page = open_tab(visit(tolerate="ERR_FAILED|fetch|Upload|Response").open(app.url))
+    page.route(UPLOADS, lambda route: route.abort())
+    record(page)
+    expect(page.locator("#result .message.problem")).to_contain_text("did not arrive here")
+
+
+AWAY = "facebook/wav2vec2-base-960h needs the internet"
+
+
+def test_offline_a_model_of_the_hub_is_marked_and_takes_no_recording(transcribe: Page, tmp_path: Path) -> None:
+    sent: list[str] = []
+    transcribe.on("request", lambda request: sent.append(request.url) if "/upload" in request.url else None)
+    model = transcribe.get_by_label("Model", exact=True)
+    model.click()
+    transcribe.get_by_role("option", name="wav2vec2-base-960h · needs the internet").click()
+    expect(transcribe.locator("#model-note")).to_contain_text(AWAY)
+    shoot(transcribe, "offline-hub-model-1280")
+    transcribe.get_by_role("button", name="Record", exact=True).click()
+    expect(transcribe.locator("#result .message.problem")).to_contain_text(AWAY)
+    transcribe.wait_for_timeout(1000)
+    expect(transcribe.locator("#microphone .stop-button:visible")).to_have_count(0)
+    tone = tmp_path / "tone.wav"
+    tone.write_bytes(beep(1.0, 440))
+    upload(transcribe, tone)
+    transcribe.wait_for_timeout(1000)
+    assert not sent, "no recording is spent on it"
+    model.click()
+    transcribe.get_by_role("option", name="Your newest model").click()
+    expect(transcribe.locator("#model-note")).to_have_text("")
+    record(transcribe)
+    expect(transcribe.locator("#transcript")).to_have_text("h", timeout=PATIENCE_MS)
+
+
+def test_a_model_typed_before_the_list_comes_stays(app: App, visit: Visit) -> None:
+    page = visit().context.new_page()
+    model = page.get_by_label("Model", exact=True)
+    with late_answers(page):
+        page.goto(app.url)
+        page.get_by_role("tab", name="Transcribe").click()
+        model.fill("anna/typed-at-first")
+        model.press("Enter")
+    page.wait_for_timeout(1500)
+    expect(model).to_have_value("anna/typed-at-first")
+    choose(page, model, "Practice model")
+    with late_answers(page):
+        choose(page, page.get_by_label("Language").last, "German")  # for which the practice model is not on offer
+        model.fill("anna/typed-later")
+        model.press("Enter")
+    page.wait_for_timeout(1500)
+    expect(model).to_have_value("anna/typed-later")
+    expect(page.locator("#model-note")).to_contain_text("anna/typed-later needs the internet")
+
+
+def choose(page: Page, field: Locator, name: str) -> None:
+    field.click()
+    page.get_by_role("option", name=name).last.click()
 
 
 def test_a_model_that_cannot_be_had_is_explained(transcribe: Page, tmp_path: Path) -> None:

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, Request, Response, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
+from tests.app.accessibility import accessibility_faults
 from tests.app.conftest import Visit, shoot
 from tests.app.serving import PROJECT, App, start_app
-from tests.app.sight import faults_of_sight
 from tests.fakes.run_folder import write_run
 from trainer.runs.events import EventLog
-from trainer.runs.processes import has_ended
+from trainer.runs.process import has_ended, identity_of
 from trainer.runs.run import LOCAL_OWNER, Run, create_run, list_runs, new_run_folder
-from trainer.training.presets import preset_of
+from trainer.training.recipe import preset_of
+from trainer.ui.recordings import how_long_kept
+from trainer.ui.visitors import COOKIE
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -63,7 +65,9 @@ def test_a_running_clock_needs_no_message_and_a_finished_page_asks_for_nothing(
     answers.clear()
     page.wait_for_timeout(3500)
     assert answers == [], "nothing goes on, so nothing is asked"
-    expect(page.locator("#status .result")).to_have_text(re.compile(r"^Word errors fell from 100 % to 23 % in .+ s\.$"))
+    expect(page.locator("#status .result")).to_have_text(
+        re.compile(r"^Word errors fell from 100 % to 26 % in .+ s, on the 34 clips kept aside for the end\.$")
+    )
 
 
 def test_a_killed_trainer_is_told_within_seconds(app: App, playing: "subprocess.Popen[bytes]", page: Page) -> None:
@@ -71,7 +75,7 @@ def test_a_killed_trainer_is_told_within_seconds(app: App, playing: "subprocess.
     playing.kill()
     playing.wait()
     expect(page.locator("#status")).to_contain_text("Interrupted", timeout=6000)
-    spoken = page.locator("[aria-live=polite]").last
+    spoken = page.locator(".only-spoken[role=status][aria-live=polite]")
     expect(spoken).to_contain_text("Interrupted")
 
 
@@ -133,19 +137,19 @@ def test_a_run_in_full_can_be_read(app: App, going: Run, visit: Visit, width: in
     page = visit(width, dark).open(app.url)
     expect(page.locator("#learning tbody tr")).to_have_count(5)
     page.wait_for_timeout(500)  # buttons fade
-    assert faults_of_sight(page) == []
+    assert accessibility_faults(page) == []
     end(going)
     expect(page.locator("#status")).to_contain_text("It did not work")
     expect(page.locator("#status")).to_contain_text("Choose a smaller batch")
     page.wait_for_timeout(500)
-    assert faults_of_sight(page) == []
+    assert accessibility_faults(page) == []
     shoot(page, f"failed-{width}-{'dark' if dark else 'light'}")
 
 
 def test_chinese_is_measured_in_characters(app: App, visit: Visit) -> None:
     write_run(app.data, locale="zh-CN")
     page = visit().open(app.url)
-    expect(page.locator("#status .result")).to_contain_text(re.compile(r"^Character errors fell from \d+ % to 9 % in"))
+    expect(page.locator("#status .result")).to_contain_text(re.compile(r"^Character errors fell from \d+ % to 11 % in"))
     expect(page.locator("#rates figcaption")).to_have_text("Character errors on new clips")
     shoot(page, "chinese-1280")
 
@@ -157,7 +161,7 @@ def queued(app: App) -> Iterator[Run]:
     run = create_run(new_run_folder(app.data / "runs", "de-DE"), recipe)
     with subprocess.Popen(["sleep", "300"]) as sleeper:
         log = EventLog(run.events)
-        log.append("queued", pid=sleeper.pid, pid_started=psutil.Process(sleeper.pid).create_time())
+        log.append("queued", **identity_of(psutil.Process(sleeper.pid)))
         log.append("place", place=2)
         log.close()
         yield run
@@ -169,22 +173,11 @@ def queued(app: App) -> Iterator[Run]:
 def test_a_run_that_waits_says_its_place(app: App, queued: Run, visit: Visit, width: int, dark: bool) -> None:
     page = visit(width, dark).open(app.url)
     expect(page.locator("#status")).to_contain_text("Waiting in line · place 2")
-    assert faults_of_sight(page) == []
+    assert accessibility_faults(page) == []
     shoot(page, f"waiting-{width}-{'dark' if dark else 'light'}")
     page.get_by_role("button", name="Leave the line").click()
     expect(page.locator("#status")).to_contain_text("Stopping", timeout=4000)
     expect(page.locator("#status .result")).to_contain_text("It did not end by itself", timeout=30_000)
-
-
-def _secret(request: Request) -> str | None:
-    """What a call that answers at once sends of the visitor, if it does."""
-    sent = request.post_data_json if "/run/" in request.url else None
-    first = (sent or {}).get("data", [None])[0]
-    return first if isinstance(first, str) and len(first) == 43 else None
-
-
-def _tells_secret(request: Request) -> bool:
-    return _secret(request) is not None
 
 
 def test_visitors_of_a_space_see_their_own_runs_alone(browser: Browser, tmp_path: Path) -> None:
@@ -201,16 +194,15 @@ def test_visitors_of_a_space_see_their_own_runs_alone(browser: Browser, tmp_path
         expect(page.locator("#status")).to_contain_text("Nothing here yet.")
         expect(page.get_by_role("radio", name="My own folder")).to_have_count(0)
         expect(page.locator("#banner")).to_contain_text("forgets its models when it restarts")
-        page.wait_for_function("localStorage.getItem('voicetune-visitor')")
-        with page.expect_request(_tells_secret) as first:
-            page.reload()
-        with page.expect_request(_tells_secret) as second:
-            page.reload()
-        assert _secret(first.value) == _secret(second.value)
+        first = context.cookies()
+        assert [cookie["name"] for cookie in first] == [COOKIE] and first[0]["httpOnly"]
+        page.reload()
+        assert [cookie["value"] for cookie in context.cookies()] == [first[0]["value"]]
+        assert COOKIE not in page.evaluate("document.cookie") and page.evaluate("localStorage.length") == 0
         expect(page.get_by_role("button", name="Play:").first).to_be_visible()
         page.wait_for_timeout(1000)
         expect(page.locator("#status")).to_contain_text("Nothing here yet.")
         page.get_by_role("tab", name="Transcribe").click()
-        expect(page.get_by_text("is deleted within seconds after that")).to_be_visible()
+        expect(page.get_by_text(how_long_kept(on_space=True))).to_be_visible()
     finally:
         app.stop()

@@ -1,10 +1,12 @@
 """A first visit with a clock: from `python app.py` to one's own model writing down what was said.
 
     python -m tests.benchmarks.first_visit [--screenshots FOLDER]
+    python -m tests.benchmarks.first_visit --clip ../shared/speech/multilang/en/jfk.flac
 
-A fresh data folder, no Hub, and a real Chromium whose microphone says a practice clip of the test split. Prints the
-seconds and the clicks to each stage, and what was said and heard. With screenshots (1280 and 390 pixels wide, light
-and dark) the later times are a few seconds longer.
+A fresh data folder, no Hub, and a real Chromium whose microphone says a practice clip of the test split, or a recording
+of a person, which the practice model hears before the training too. Prints the seconds and the clicks to each stage,
+and what was said and heard. With screenshots (1280 and 390 pixels wide, light and dark) the later times are a few
+seconds longer.
 """
 
 import argparse
@@ -15,8 +17,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.app.browsing import clicks, count_clicks, launch, picture, profile, save_voice
+from tests.app.browsing import clicks, count_clicks, launch, picture, profile, save_sound, save_voice
 from tests.app.serving import start_app
+from trainer.speech.audio import load_audio
 
 CLOSED = "http://127.0.0.1:9"  # the discard port: nothing listens, so there is no Hub
 MOST_MS = 1_800_000
@@ -60,11 +63,36 @@ class Diary:
         return "\n".join(lines)
 
 
-def visit(diary: Diary, voice_seconds: float) -> tuple[str, str]:
-    """Start, talk, stop; returns what came of the training, and what the model heard."""
+def talk(diary: Diary, button: str, model: str, voice_seconds: float) -> str:
+    """Press what begins to listen, wait for the voice to end, stop; returns what the model of this name heard."""
+    page = diary.page
+    page.get_by_role("button", name=button, exact=True).click()
+    stop = page.locator("#microphone .stop-button:visible")
+    stop.wait_for()
+    diary.reached("it listens")
+    page.wait_for_timeout(1000 * (voice_seconds + SECONDS_TO_STOP))
+    stop.click()
+    page.locator(".transcript-details", has_text=model).wait_for(timeout=MOST_MS)
+    diary.reached("written down")
+    return page.locator("#transcript").inner_text()
+
+
+def talk_first(diary: Diary, voice_seconds: float) -> str:
+    """What the practice model hears before anything was taught."""
     page = diary.page
     page.get_by_role("button", name="Start", exact=True).wait_for()
     diary.reached("first page drawn")
+    page.get_by_role("tab", name="Transcribe").click()
+    heard = talk(diary, "Record", "practice model", voice_seconds)
+    page.get_by_role("tab", name="Fine-tune").click()
+    return heard
+
+
+def train(diary: Diary) -> str:
+    """Start and watch; returns what came of the training."""
+    page = diary.page
+    page.get_by_role("button", name="Start", exact=True).wait_for()
+    diary.reached("Start in sight")
     if diary.screenshots:
         page.get_by_role("button", name="Play:").first.wait_for()
     diary.pictures("first-page")
@@ -76,20 +104,8 @@ def visit(diary: Diary, voice_seconds: float) -> tuple[str, str]:
     diary.pictures("training")
     page.locator("#status .over").wait_for(timeout=MOST_MS)
     diary.reached("trained")
-    result = page.locator("#status .result").inner_text()
     diary.pictures("finished")
-    page.get_by_role("button", name="Talk to your model").click()
-    stop = page.locator("#microphone .stop-button:visible")
-    stop.wait_for()
-    diary.reached("it listens")
-    page.wait_for_timeout(1000 * (voice_seconds + SECONDS_TO_STOP))
-    stop.click()
-    words = page.locator("#transcript")
-    words.wait_for(timeout=MOST_MS)
-    diary.reached("own model transcribed")
-    heard = words.inner_text()
-    diary.pictures("transcript")
-    return result, heard
+    return page.locator("#status .result").inner_text()
 
 
 def main() -> None:
@@ -98,10 +114,16 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--screenshots", type=Path, metavar="FOLDER", help="where to put pictures of each stage")
+    parser.add_argument("--clip", type=Path, metavar="FILE", help="what the microphone says, before and after")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sync_playwright() as playwright:
-        voice = Path(folder) / "voice.wav"
-        said = save_voice(voice)
+        voice, before = Path(folder) / "voice.wav", ""
+        if chosen.clip:
+            said = chosen.clip.name
+            save_sound(load_audio(chosen.clip.read_bytes()).samples, voice)
+        else:
+            said = save_voice(voice)
+        seconds = soundfile.info(voice).duration
         browser = launch(playwright, voice)
         page = profile(browser).new_page()
         count_clicks(page)
@@ -110,11 +132,15 @@ def main() -> None:
         try:
             diary = Diary(page, began, chosen.screenshots)
             page.goto(app.url)
-            result, heard = visit(diary, soundfile.info(voice).duration)
+            if chosen.clip:
+                before = talk_first(diary, seconds)
+            result = train(diary)
+            heard = talk(diary, "Talk to your model", "your model", seconds)
+            diary.pictures("transcript")
         finally:
             app.stop()
             browser.close()
-    print(f"{diary.table()}\n\n{result}\nsaid:  {said}\nheard: {heard}")
+    print(f"{diary.table()}\n\n{result}\nsaid:   {said}\nbefore: {before or 'not asked'}\nheard:  {heard}")
 
 
 if __name__ == "__main__":

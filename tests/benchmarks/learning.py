@@ -23,14 +23,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from trainer.models.catalog import STARTER_ID
 from trainer.runs.events import EventReader
 from trainer.settings import STARTER
 from trainer.speech.locales import LOCALES
+from trainer.training.recommendation import LEARNING
 
 # Real speech: its locale, and which clips are the test (the others are trained on).
 REAL = {"de_phrases": "de-DE", "en_fsdd_digits": "en-US"}
 TRAIN_PHRASES = 300
 HELD_OUT_SPEAKER = "theo"
+LABELS = 32  # of a head that is thrown away
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Job:
 
     name: str
     start: str  # starter | random
-    base: Path
+    base: str
     data: str
     options: tuple[str, ...]
 
@@ -69,8 +72,11 @@ def save_random(folder: Path) -> Path:
     import torch
     from transformers import AutoConfig, AutoModelForCTC
 
+    from trainer.models import whisper_ctc
+
+    whisper_ctc.register()
     torch.manual_seed(0)
-    AutoModelForCTC.from_config(AutoConfig.from_pretrained(STARTER)).save_pretrained(folder)
+    AutoModelForCTC.from_config(AutoConfig.from_pretrained(STARTER, vocab_size=LABELS)).save_pretrained(folder)
     shutil.copy(STARTER / "preprocessor_config.json", folder)
     return folder
 
@@ -85,10 +91,11 @@ def measure(job: Job, threads: int) -> dict[str, Any]:
             command = [sys.executable, "-m", "trainer", *words, "--data", job.data, "--locale", job.locale]
             return subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-        call("finetune", "--run", str(run), "--base", str(job.base), "--quiet", *job.options)
+        call("finetune", "--run", str(run), "--base", job.base, "--quiet", *job.options)
         after = json.loads(call("evaluate", "--model", str(run / "model"), "--json"))
         events = EventReader(run / "events.jsonl").read_new()
     checks = [event for event in events if event["event"] == "evaluated"]
+    tested = next(event for event in events if event["event"] == "tested")
     seconds = [_seconds_between(events[0], check) for check in checks]
     return {
         "name": job.name,
@@ -96,10 +103,12 @@ def measure(job: Job, threads: int) -> dict[str, Any]:
         "minutes": round(_seconds_between(events[0], events[-1]) / 60, 2),
         "first_check_seconds": round(seconds[0], 1),
         "steps": checks[-1]["step"],
-        "wer_before": checks[0]["wer"],
+        "wer_before": tested["untrained_wer"],
         "wer": after["wer"],
-        "cer_before": checks[0]["cer"],
+        "cer_before": tested["untrained_cer"],
         "cer": after["cer"],
+        "phrases_wer": tested.get("phrases_wer"),
+        "phrases_cer": tested.get("phrases_cer"),
         "curve": [[round(s), round(c["wer"], 4), round(c["cer"], 4)] for s, c in zip(seconds, checks, strict=True)],
         "guess": checks[-1]["guesses"][0],
     }
@@ -111,23 +120,29 @@ def _seconds_between(first: dict[str, Any], last: dict[str, Any]) -> float:
 
 def jobs_of(given: argparse.Namespace, folder: Path) -> Iterator[Job]:
     """The rows that were asked for; what they need is put into `folder`."""
-    bases = {"starter": STARTER, "random": save_random(folder / "random") if "random" in given.starts else STARTER}
+    bases = {STARTER_ID: STARTER_ID}
+    if "random" in given.starts:
+        bases["random"] = str(save_random(folder / "random"))
     options = ["--preset", given.preset]
     if given.max_steps:
         options += ["--max-steps", str(given.max_steps), "--eval-steps", str(max(1, given.max_steps // 12))]
     for name in given.names or LOCALES:
         data = str(prepare_real(name, given.speech, folder / name)) if name in REAL else "practice"
         for start in given.starts:
-            yield Job(name, start, bases[start], data, (*options, *given.option))
+            whole = () if start == STARTER_ID else ("--frozen-layers", "0")  # what has heard nothing must learn all
+            yield Job(name, start, bases[start], data, (*options, *whole, *given.option))
 
 
 def print_table(rows: list[dict[str, Any]], with_minutes: bool) -> None:
     """As the README has it."""
-    print("| data | start | minutes | WER before → after | CER before → after |\n|---|---|---|---|---|")
+    print(
+        "| data | start | minutes | WER before → after | with phrases | CER before → after |\n|---|---|---|---|---|---|"
+    )
     for row in rows:
         minutes = f"{row['minutes']:.1f}" if with_minutes else ""
-        rates = " | ".join(f"{row[f'{kind}_before']:.1%} → {row[kind]:.1%}" for kind in ("wer", "cer"))
-        print(f"| {row['name']} | {row['start']} | {minutes} | {rates} |")
+        wer, cer = (f"{row[f'{kind}_before']:.1%} → {row[kind]:.1%}" for kind in ("wer", "cer"))
+        phrases = "" if row["phrases_wer"] is None else f"{row['phrases_wer']:.1%}"
+        print(f"| {row['name']} | {row['start']} | {minutes} | {wer} | {phrases} | {cer} |")
 
 
 def main() -> None:
@@ -141,6 +156,7 @@ def main() -> None:
         "--option", action="append", default=[], help="passed on to finetune, e.g. --option=--no-augment"
     )
     parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="note the starter's rates: the page's advice rests on them")
     parser.add_argument("--out", type=Path, help="a file to which each row is added as JSON")
     given = parser.parse_args()
     threads = max(1, (os.cpu_count() or 2) // given.at_once)
@@ -153,6 +169,18 @@ def main() -> None:
                 with given.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
     print_table(rows, given.at_once == 1)
+    if given.keep:
+        keep([row for row in rows if row["start"] == STARTER_ID and row["name"] in LOCALES])
+
+
+RATES = ("wer_before", "wer", "cer_before", "cer")
+
+
+def keep(rows: list[dict[str, Any]]) -> None:
+    """Note what a quick look made of the starter, beside what was noted of other locales."""
+    known = json.loads(LEARNING.read_text(encoding="utf-8"))
+    known |= {row["name"]: {name: round(row[name], 4) for name in RATES} for row in rows}
+    LEARNING.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from trainer.models.sizes import sizes_of
+from trainer.models.size import sizes_of
 from trainer.settings import Settings
 from trainer.speech.audio import SAMPLE_RATE, load_audio
 from trainer.speech.locales import LOCALES
 from trainer.speech.sources import open_source
-from trainer.training.footprint import CLIPS, MIB, footprint
+from trainer.training.estimate import CLIPS, MIB, footprint
 from trainer.training.recipe import Recipe
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -46,18 +46,21 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A shape of `SHAPES` or the starter, seconds a batch and a clip."""
+    """A shape of `SHAPES` or the starter, seconds a batch and a clip; `layers` are frozen."""
 
     shape: str
     batch: float
     clip: int
     frozen: bool = True
     checkpointing: bool = False
+    layers: int = 0
 
 
 CASES = (
+    Case("starter", 20, 5, layers=4),
     Case("starter", 20, 10),
     Case("starter", 80, 20),
+    Case("starter", 80, 20, layers=4),
     Case("base", 21, 10),
     Case("base", 42, 10),
     Case("base", 42, 20),
@@ -111,7 +114,8 @@ def measure(case: Case, work: Path) -> int:
     switches = [] if case.frozen else ["--no-freeze-feature-encoder"]
     switches += ["--gradient-checkpointing"] if case.checkpointing else []
     run = Path(tempfile.mkdtemp(dir=work)) / "run"
-    sizes = ["--batch-seconds", str(case.batch), "--max-steps", str(STEPS), "--eval-steps", "100", "--test-clips", "2"]
+    sizes = ["--batch-seconds", str(case.batch), "--max-steps", str(STEPS), "--eval-steps", "100", "--eval-clips", "2"]
+    sizes += ["--frozen-layers", str(case.layers)]
     source = ["--base", base_of(case.shape, work), "--data", str(clips_of(case.clip, work))]
     command = [sys.executable, "-m", "trainer", "finetune", "--quiet", "--run", str(run), *source, *sizes, *switches]
     env = {**os.environ, "VOICETUNE_DATA": str(work / "data"), "HF_HUB_OFFLINE": "1"}
@@ -130,8 +134,9 @@ def estimate(case: Case, work: Path) -> int:
         batch_seconds=case.batch,
         freeze_feature_encoder=case.frozen,
         gradient_checkpointing=case.checkpointing,
+        frozen_layers=case.layers,
     )
-    sizes = sizes_of(recipe.base)
+    sizes = sizes_of(recipe.base_ref)
     assert sizes is not None
     return footprint(recipe, sizes, case.clip, on_gpu=False).memory - CLIPS
 

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import statistics
 import tempfile
 import time
@@ -27,13 +28,14 @@ from trainer.settings import Settings
 from trainer.speech.audio import load_audio, to_wav
 from trainer.speech.locales import LOCALES
 from trainer.speech.sources import open_source
-from trainer.training.presets import preset_of
+from trainer.training.recipe import preset_of
 from trainer.ui.finetune_tab import SECONDS_BETWEEN_POLLS_ON_SPACE
-from trainer.ui.form import form_of
-from trainer.ui.visitors import valid_or_new
+from trainer.ui.recipe_form import form_of
+from trainer.ui.visitors import COOKIE, valid_or_new
 
 CLOSED = "http://127.0.0.1:9"  # nothing listens there, so there is no Hub
 SECONDS_TO_BEGIN = 240.0
+SECONDS_BETWEEN_TALKERS = 2.0  # the guard takes 300 files a minute of all
 MEGABYTE = 2**20
 
 
@@ -59,20 +61,21 @@ class Watcher:
     """One browser that looks at the run."""
 
     def __init__(self, http: httpx.AsyncClient, endpoints: dict[str, Any], secret: str, number: int) -> None:
-        self._http, self._endpoints, self._session = http, endpoints, f"watcher{number}"
-        self._visit = [secret, None, "quick", None, preset_of("quick").recipe.base]
+        self._http, self._endpoints, self._session = http, endpoints, f"watcher{number}-{secrets.token_hex(4)}"
+        self._cookie = {"cookie": f"{COOKIE}={secret}"}
+        self._visit = [None, None, "quick", None, preset_of("quick").recipe.base]
 
-    async def _ask(self, name: str) -> tuple[httpx.Response, float]:
-        body = {"data": self._visit, "fn_index": self._endpoints[name]["id"], "session_hash": self._session}
+    async def _ask(self, name: str, *more: str) -> tuple[httpx.Response, float]:
+        body = {"data": [*self._visit, *more], "fn_index": self._endpoints[name]["id"], "session_hash": self._session}
         began = time.perf_counter()
-        answer = await self._http.post("gradio_api/run/predict", json=body)
+        answer = await self._http.post("gradio_api/run/predict", json=body, headers=self._cookie)
         return answer, time.perf_counter() - began
 
     async def watch(self, tally: Tally, until: float, delay: float) -> None:
         """Arrive, then ask as a page does."""
         await asyncio.sleep(delay)
         try:
-            await self._ask("arrive")
+            await self._ask("arrive", "en-US")
             while time.monotonic() < until:
                 await asyncio.sleep(SECONDS_BETWEEN_POLLS_ON_SPACE)
                 answer, took = await self._ask("glance")
@@ -91,13 +94,17 @@ class Watcher:
 
 
 def talk(url: str, endpoint_name: str, sound: bytes, number: int, tally: Tally, until: float) -> None:
-    """One person who talks again and again. Blocks; to be run in a thread."""
-    secret, client = valid_or_new(""), RawClient(url, f"talker{number}")
-    endpoint = client.endpoints()[endpoint_name]
+    """One after the other they come, each with a page and a cookie of their own, and say something.
+
+    Blocks; to be run in a thread.
+    """
     while time.monotonic() < until:
+        client = RawClient(url, f"talker{number}-{secrets.token_hex(4)}", valid_or_new(None))
+        time.sleep(SECONDS_BETWEEN_TALKERS)
         try:
+            endpoint = client.endpoints()[endpoint_name]
             began = time.perf_counter()
-            said = client.call(endpoint, [secret, "ready:en-US", client.upload("voice.wav", sound)])
+            said = client.call(endpoint, ["ready:en", client.upload("voice.wav", sound), "", True])
         except httpx.HTTPError as error:
             tally.errors.append(f"talker: {error!r}")
             continue
@@ -108,7 +115,7 @@ def talk(url: str, endpoint_name: str, sound: bytes, number: int, tally: Tally, 
             time.sleep(1.0)
         else:
             tally.errors.append(f"talker: {said[-300:]}")
-    client.close()
+        client.close()
 
 
 async def measure(app: App, secret: str, options: argparse.Namespace, sounds: list[bytes]) -> Tally:
@@ -146,11 +153,11 @@ async def _weigh(app: App, tally: Tally, until: float) -> None:
 
 def begin_training(app: App, secret: str, steps: int) -> None:
     """Press Start as the owner, and return when steps are made. Raises RuntimeError where it does not begin."""
-    client = RawClient(app.url, "owner")
+    client = RawClient(app.url, "owner", secret)
     endpoints = client.endpoints()
     form = form_of(preset_of("quick").recipe.change(data="practice", max_steps=steps))
-    visit = [secret, None, "quick", None, preset_of("quick").recipe.base]
-    client.call(endpoints["arrive"], visit)
+    visit = [None, None, "quick", None, preset_of("quick").recipe.base]
+    client.call(endpoints["arrive"], [*visit, form.locale])
     said = client.call(endpoints["start"], [*visit, *vars(form).values(), False])
     deadline = time.monotonic() + SECONDS_TO_BEGIN
     while not any('"log"' in file.read_text() for file in app.data.glob("runs/*/events.jsonl")):
@@ -195,7 +202,7 @@ def main() -> None:
     parser.add_argument("--talkers", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
-    secret = valid_or_new("")
+    secret = valid_or_new(None)
     with tempfile.TemporaryDirectory() as folder:
         app = start_app(Path(folder), SPACE_ID="someone/voicetune", HF_ENDPOINT=CLOSED)
         try:

@@ -74,12 +74,6 @@ def new_venv(folder: Path, base: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def compile_all(python: Path) -> None:
-    """As pip does after installing, but on all cores."""
-    packages = python.parent.parent / "lib"
-    subprocess.run([python, "-m", "compileall", "-q", "-j", "0", packages], capture_output=True)
-
-
 def copy_checkout(folder: Path) -> Path:
     """What git knows of the project, as pushed to a Space; nobody but its owner may write there."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True)

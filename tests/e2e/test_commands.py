@@ -29,7 +29,7 @@ def _call(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def data(home: Path) -> Path:
-    return save_folder(home / "own", [(text, split) for split in ("train", "test") for text in TEXTS])
+    return save_folder(home / "own", [(text, split) for split in ("train", "validation", "test") for text in TEXTS])
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,17 @@ def test_transcribe_goes_on_past_a_bad_file(home: Path, run: Path, data: Path) -
     assert all({"text", "words", "audio_seconds", "took_seconds"} <= set(line) for line in heard)
     plain = _call(home, "transcribe", "--model", str(run / "model"), files[0])
     assert plain.returncode == 0 and plain.stdout == heard[0]["text"] + "\n"
+
+
+def test_a_folder_becomes_subtitles_in_another_one(home: Path, run: Path, data: Path) -> None:
+    made = home / "subtitles"
+    done = _call(
+        home, "transcribe", "--model", str(run / "model"), "--format", "vtt", "--output", str(made),
+        "--words", "door, Anna", "--no-phrases", str(data),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    written = [Path(line) for line in done.stdout.splitlines()]
+    assert len(written) == 9 and all(file.read_text(encoding="utf-8").startswith("WEBVTT\n") for file in written)
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 
 from tests.conftest import SPEECH
+from tests.fakes.models import files_in
 from tests.fakes.tiny_models import learning_model
 from trainer.__main__ import main
 from trainer.models.architectures import ARCHITECTURES
-from trainer.models.loading import open_checkpoint
+from trainer.models.ctc_model import open_checkpoint
+from trainer.models.inference import Transcriber
 from trainer.settings import Settings
 from trainer.speech.audio import from_16_bit, load_audio, to_16_bit
+from trainer.training.context import Context, Places
 from trainer.training.finetune import finetune
 from trainer.training.recipe import Recipe
-from trainer.training.session import Places
-from trainer.training.stopping import StopSignal
-from trainer.transcription.session import transcribe_with
-from trainer.transcription.transcriber import Transcriber
+from trainer.training.stop_signal import StopSignal
+from trainer.transcription.transcribe import Listening, transcribe_with
 
 CLIPS = {
     "en_fsdd_digits/7_theo_1.wav": "seven",  # 0.36 s at 8 kHz, and so are the next two
@@ -32,7 +33,7 @@ CLIPS = {
     "multilang/fr/stp_combien_fait_il.wav": "combien fait il",
 }
 STEPS = 120
-QUICK = {"sew", "mctct", "wav2vec2-bert", "parakeet_ctc"}  # one of each kind of front end
+QUICK = {"sew", "mctct", "wav2vec2-bert", "parakeet_ctc", "whisper_ctc"}  # one of each kind of front end
 Events = list[dict[str, Any]]
 
 
@@ -58,9 +59,11 @@ def _finetune(base: Path, home: Path, **values: Any) -> Events:
     finetune(
         recipe,
         Settings(data_dir=home),
-        Places(home / f"model-{recipe.max_steps}", home / "checkpoints", home / "clips"),
-        lambda kind, **fields: events.append({"event": kind, **fields}),
-        StopSignal(),
+        Context(
+            Places(home / f"model-{recipe.max_steps}", home / "checkpoints", home / "clips"),
+            lambda kind, /, **fields: events.append({"event": kind, **fields}),
+            StopSignal(),
+        ),
     )
     return events
 
@@ -79,7 +82,7 @@ def taught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         table.writerow(["path", "text", "split"])
         for path, text in CLIPS.items():
             shutil.copy(SPEECH / path, home / "data")
-            table.writerows([[Path(path).name, text, split] for split in ("train", "test")])
+            table.writerows([[Path(path).name, text, split] for split in ("train", "validation", "test")])
     learning_model(request.param).save_pretrained(home / "base")
     events = _finetune(
         home / "base", home, max_steps=STEPS, eval_steps=STEPS, learning_rate=2e-3, schedule="cosine", seed=1
@@ -102,7 +105,7 @@ def test_four_clips_are_learnt_by_heart(taught: Taught) -> None:
 def test_all_ways_of_opening_it_read_the_same(taught: Taught, capsys: pytest.CaptureFixture[str]) -> None:
     from transformers import pipeline
 
-    checkpoint = open_checkpoint(taught.model)
+    checkpoint = open_checkpoint(files_in(taught.model))
     listen = Transcriber(checkpoint)
     stock = pipeline("automatic-speech-recognition", model=str(taught.model))
     for file, text in zip(taught.files, CLIPS.values(), strict=True):
@@ -110,8 +113,9 @@ def test_all_ways_of_opening_it_read_the_same(taught: Taught, capsys: pytest.Cap
         assert listen(sound).text == text
         heard: Any = stock({"raw": from_16_bit(to_16_bit(sound)), "sampling_rate": 16_000})
         assert heard["text"] == text
-        assert transcribe_with(str(file), taught.model, Settings(data_dir=taught.home)).text == text
-    assert main(["transcribe", "--model", str(taught.model), *map(str, taught.files)]) == 0
+        settings, alone = Settings(data_dir=taught.home), Listening(phrases=False)
+        assert transcribe_with(str(file), taught.model, settings, listening=alone).text == text
+    assert main(["transcribe", "--no-phrases", "--model", str(taught.model), *map(str, taught.files)]) == 0
     assert capsys.readouterr().out.splitlines() == list(CLIPS.values())
 
 

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -16,32 +17,31 @@ from huggingface_hub import constants
 
 from tests.fakes.hub_jobs import JobsHub
 from trainer.errors import UserError
+from trainer.jobs import submit
+from trainer.jobs.bundle import NAME
+from trainer.jobs.monitor import follow, job_of
+from trainer.jobs.pricing import MINUTES_TO_BEGIN, Flavor, offer
+from trainer.jobs.submit import available_flavors, rent, stop_job
 from trainer.publishing.publish import Hub
-from trainer.renting import renting
-from trainer.renting.following import follow
-from trainer.renting.hardware import MINUTES_TO_BEGIN, Machine, offer
-from trainer.renting.ledger import rented_of
-from trainer.renting.parcel import NAME
-from trainer.renting.renting import machines_for, rent, stop_rented
-from trainer.runs.following import forget, view_of
+from trainer.runs.follower import forget, view_of
 from trainer.runs.run import LOCAL_OWNER, Run, list_runs
 from trainer.runs.view import RunView
 from trainer.settings import Settings
-from trainer.training.presets import preset_of
-from trainer.training.recipe import Recipe
-from trainer.transcription.session import transcribe_with
+from trainer.training.recipe import Recipe, preset_of
+from trainer.transcription.transcribe import transcribe_with
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "hf_canary_of_anna_0123456789"
-T4 = Machine("t4-small", "Nvidia T4 - small · 16 GB", 0.4, 5e3)
+T4 = Flavor("t4-small", "Nvidia T4 - small · 16 GB", 0.4, 5e3)
 
 pytestmark = pytest.mark.timeout(300)
 
 
 def recipe(steps: int) -> Recipe:
-    """A quick one on practice clips, checked at each second step."""
+    """A quick one on practice clips, told of at each step and checked at each second."""
     quick = preset_of("quick").recipe
-    return quick.change(data="practice", max_steps=steps, eval_steps=2, warmup_steps=0, clips=24, test_clips=3)
+    few = quick.change(data="practice", max_steps=steps, eval_steps=2, warmup_steps=0, clips=24, eval_clips=3)
+    return few.change(logging_steps=1, batch_seconds=8.0)
 
 
 @pytest.fixture
@@ -73,8 +73,10 @@ def wait(run: Run, done: Callable[[RunView], object], seconds: float = 200.0) ->
 def test_a_whole_training_looks_like_one_of_this_machine(hub: JobsHub, settings: Settings, tmp_path: Path) -> None:
     hub.logs_cut_after = 9  # the log breaks off once, in the middle
     run = rent(settings, recipe(4), LOCAL_OWNER, T4, 30, TOKEN, Hub(hub.url))
+    hub.moods[f"/api/models/anna/voicetune-{run.id}/commit"] = [503]  # it refuses the first model
     view = wait(run, lambda now: now.over)
     assert view.state == "finished", (view.what, hub.jobs["job0"].lines[-20:])
+    assert [note for note in view.notes if "did not take the model" in note] and view.best_step is not None
     assert [point.step for point in view.losses] == [1, 2, 3, 4] and all(point.value for point in view.losses)
     assert [check.step for check in view.evaluations] == [0, 2, 4] and view.guesses
     told = [event["job_seq"] for event in events(run) if "job_seq" in event]
@@ -88,13 +90,13 @@ def test_a_whole_training_looks_like_one_of_this_machine(hub: JobsHub, settings:
 
 def assert_asked_for(hub: JobsHub, run: Run) -> None:
     """The job: the machine and limit that were chosen; a private repo; the recipe, and not whose it is."""
-    spec, rented = hub.jobs["job0"].spec, rented_of(run)
-    assert rented and (spec["flavor"], spec["timeoutSeconds"]) == ("t4-small", 1800)
-    assert rented.repo_id in hub.private
-    with zipfile.ZipFile(io.BytesIO(hub.files(rented.repo_id)[NAME])) as parcel:
-        assert json.loads(parcel.read("run/config.json")) == {"recipe": run.recipe().to_dict()}
-        assert not [name for name in parcel.namelist() if name.startswith(("tests/", ".")) or "ready" in name]
-    assert {"model.safetensors", "config.json", "clips/0.wav"} <= set(hub.files(rented.repo_id))
+    spec, record = hub.jobs["job0"].spec, job_of(run)
+    assert record and (spec["flavor"], spec["timeoutSeconds"]) == ("t4-small", 1800)
+    assert record.repo_id in hub.private
+    with zipfile.ZipFile(io.BytesIO(hub.files(record.repo_id)[NAME])) as bundle:
+        assert json.loads(bundle.read("run/config.json")) == {"recipe": run.recipe().to_dict()}
+        assert not [name for name in bundle.namelist() if name.startswith(("tests/", ".")) or "ready" in name]
+    assert {"model.safetensors", "config.json", "clips/0.wav"} <= set(hub.files(record.repo_id))
 
 
 def assert_no_trace(hub: JobsHub, run: Run) -> None:
@@ -118,7 +120,7 @@ from huggingface_hub import constants
 constants.HF_HUB_DISABLE_XET = True
 from tests.e2e.test_jobs import T4, TOKEN, recipe
 from trainer.publishing.publish import Hub
-from trainer.renting.renting import rent
+from trainer.jobs.submit import rent
 from trainer.settings import Settings
 print(rent(Settings(data_dir=Path(sys.argv[2])), recipe(200), "local", T4, 30, TOKEN, Hub(sys.argv[1])).folder)
 """
@@ -134,7 +136,7 @@ def test_an_app_that_starts_again_goes_on_following_and_can_stop(hub: JobsHub, s
     follow(run, TOKEN, Hub(hub.url))
     wait(run, lambda now: now.state == "running" and now.best_step and now.losses)
     wait(run, lambda now: "model.safetensors" in hub.files(f"anna/voicetune-{run.id}"))
-    stop_rented(run, TOKEN, Hub(hub.url))
+    stop_job(run, TOKEN, Hub(hub.url))
     view = wait(run, lambda now: now.over)
     assert view.state == "stopped" and run.has_model
     told = [event["job_seq"] for event in events(run) if "job_seq" in event]
@@ -152,7 +154,11 @@ def test_the_limit_stops_it_and_is_told(hub: JobsHub, settings: Settings) -> Non
     assert view.state == "failed" and "limit" in view.what and "longer limit" in view.todo
 
 
-def test_what_cannot_start_is_said_and_leaves_nothing(hub: JobsHub, settings: Settings, tmp_path: Path) -> None:
+def test_what_cannot_start_is_said_and_leaves_nothing(
+    hub: JobsHub, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "voicetune.hub")
+
     def refused(words: str, what: Recipe | None = None, token: str | None = TOKEN, limit: int = 30) -> None:
         with pytest.raises(UserError, match=words):
             rent(settings, what or recipe(4), LOCAL_OWNER, T4, limit, token, Hub(hub.url, on_space=True))
@@ -162,27 +168,28 @@ def test_what_cannot_start_is_said_and_leaves_nothing(hub: JobsHub, settings: Se
     refused("stay on your computer", recipe(4).change(data=str(tmp_path)))
     refused("lies on your computer", recipe(4).change(base=str(tmp_path)))
     refused("minutes", limit=0)
-    hub.statuses["/api/jobs/anna"] = 402
-    refused("no credit")
-    hub.statuses["/api/jobs/anna"] = 403
-    refused("may not rent machines")
+    for status, words in ((402, "no credit"), (403, "may not rent machines")):
+        hub.statuses["/api/jobs/anna"] = status
+        caplog.clear()
+        refused(words)
+        assert [f"status {status}" in line and TOKEN not in line for line in caplog.messages] == [True]
     assert list_runs(settings.runs_dir) == [] and hub.jobs == {}
 
 
 def test_a_job_that_cannot_be_noted_down_is_cancelled(
     hub: JobsHub, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(run: Run, rented: object) -> None:
+    def full(run: Run, record: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(renting, "note_down", full)
+    monkeypatch.setattr(submit, "write_job_record", full)
     with pytest.raises(UserError, match="given back"):
         rent(settings, recipe(4), LOCAL_OWNER, T4, 30, TOKEN, Hub(hub.url))
     assert [job.stage for job in hub.jobs.values()] == ["CANCELED"] and list_runs(settings.runs_dir) == []
 
 
 def test_machines_have_prices_and_a_recipe_an_estimate(hub: JobsHub, settings: Settings) -> None:
-    found = machines_for(TOKEN, Hub(hub.url))
+    found = available_flavors(TOKEN, Hub(hub.url))
     assert [machine.name for machine in found] == ["t4-small", "a10g-small"], "one GPU each, the cheapest first"
     assert found[0].usd_an_hour == pytest.approx(0.40, abs=0.001) and "$0.40 an hour" in found[0].label
     small, large = (offer(preset_of("full").recipe, machine, settings) for machine in found)

@@ -21,7 +21,6 @@ from tests.e2e.space import (
     LOCK,
     PROJECT,
     base_python,
-    compile_all,
     copy_checkout,
     index_answers,
     new_venv,
@@ -82,7 +81,10 @@ LOOP_LEFT_OVER = re.compile(
 
 @pytest.fixture(scope="module")
 def space_python() -> Iterator[Path]:
-    """An interpreter with the locked set and the build line's packages, for the Space's user to run."""
+    """An interpreter with the locked set and the build line's packages, for the Space's user to run.
+
+    Nothing is compiled, which would take longer than all imports do: the first page is slower here than on a Space.
+    """
     base = base_python()
     if base is None:
         pytest.skip("no Python here that an ordinary user may run")
@@ -96,7 +98,6 @@ def space_python() -> Iterator[Path]:
         after_lock = time.monotonic()
         done = pip("install", "--no-compile", *build_line(), python=python)
         assert done.returncode == 0, done.stderr[-3000:]
-        compile_all(python)
         print(f"\nlocked set {after_lock - started:.0f} s, build line {time.monotonic() - after_lock:.0f} s")
         yield python
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.models import save_tiny_base
+from tests.fakes.models import save_tiny_base, save_tiny_encoder
 from tests.fakes.sounds import save_folder
-from trainer.runs.launching import trainer_command
+from trainer.runs.process import trainer_command
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["open the door", "close it", "who is there", "it is me", "come in then", "good night", "see you"]
@@ -23,21 +23,22 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
-    save_folder(folder / "own", [(text, split) for split in ("train", "test") for text in TEXTS])
+    save_folder(folder / "own", [(text, split) for split in ("train", "validation", "test") for text in TEXTS])
     save_tiny_base(folder / "base")
+    save_tiny_encoder(folder / "whisper")
     return folder
 
 
-def command(home: Path, name: str, steps: int, processes: int) -> list[str]:
+def command(home: Path, name: str, steps: int, processes: int, base: str = "base", *more: str) -> list[str]:
     """As the app starts it where it sees so many GPUs; where there are none, the processes talk through gloo.
 
     Batches of five clips out of seven, so that the two get unequal shares. Nothing is drawn at random.
     """
     arguments = [
         "finetune", "--data", str(home / "own"),
-        "--base", str(home / "base"), "--run", str(home / name), "--max-steps", str(steps), "--eval-steps", str(steps),
+        "--base", str(home / base), "--run", str(home / name), "--max-steps", str(steps), "--eval-steps", str(steps),
         "--batch-clips", "5", "--learning-rate", "0.01", "--warmup-steps", "0", "--precision", "fp32", "--dropout", "0",
-        "--mask-time-prob", "0", "--no-augment", "--quiet",
+        "--mask-time-prob", "0", "--no-augment", "--quiet", *more,
     ]  # fmt: skip
     return trainer_command(arguments, processes)
 
@@ -56,27 +57,31 @@ def losses(told: list[dict[str, Any]]) -> list[float]:
     return [event["loss"] for event in told if event["event"] == "log"]
 
 
-def test_two_processes_draw_the_curve_of_one(home: Path) -> None:
+@pytest.mark.parametrize(
+    ("base", "options"), [("base", []), ("whisper", ["--frozen-layers", "2", "--head-steps", "3"])]
+)
+def test_two_processes_draw_the_curve_of_one(home: Path, base: str, options: list[str]) -> None:
     told = {}
-    for name, processes in (("one", 1), ("two", 2)):
-        done = subprocess.run(
-            command(home, name, STEPS, processes), cwd=ROOT, env=environment(home), capture_output=True, timeout=240
-        )
+    one, two = f"one-{base}", f"two-{base}"
+    for name, processes in ((one, 1), (two, 2)):
+        started = command(home, name, STEPS, processes, base, *options)
+        done = subprocess.run(started, cwd=ROOT, env=environment(home), capture_output=True, timeout=240)
         assert done.returncode == 0, done.stderr.decode()[-3000:]
         told[name] = events(home, name)
-    alone, together = losses(told["one"]), losses(told["two"])
+    alone, together = losses(told[one]), losses(told[two])
     assert len(alone) == len(together) == STEPS
     assert alone[-1] < 0.9 * alone[0], "it learns, so that a wrong gradient would show"
     furthest = max(abs(a - b) for a, b in zip(alone, together, strict=True))
     print(f"\none: {[round(x, 4) for x in alone]}\ntwo: {[round(x, 4) for x in together]}\nfurthest: {furthest:.2e}")
     assert furthest < 1e-3
-    checks = [[event for event in told[name] if event["event"] == "evaluated"] for name in ("one", "two")]
-    for one, two in zip(*checks, strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], abs=1e-3) and two["step"] == one["step"]
-    kinds = [[event["event"] for event in told[name] if event["event"] != "phase"] for name in ("one", "two")]
+    checks = [[event for event in told[name] if event["event"] == "evaluated"] for name in (one, two)]
+    for alone_then, together_then in zip(*checks, strict=True):
+        assert together_then["loss"] == pytest.approx(alone_then["loss"], abs=1e-3)
+        assert together_then["step"] == alone_then["step"]
+    kinds = [[event["event"] for event in told[name] if event["event"] != "phase"] for name in (one, two)]
     assert kinds[0] == kinds[1], "one process alone speaks"
-    assert [event["seq"] for event in told["two"]] == list(range(len(told["two"])))
-    assert (home / "two" / "model" / "model.safetensors").is_file()
+    assert [event["seq"] for event in told[two]] == list(range(len(told[two])))
+    assert (home / two / "model" / "model.safetensors").is_file()
 
 
 def test_a_stop_ends_both_and_both_go_on(home: Path) -> None:

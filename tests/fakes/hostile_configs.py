@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.hostile_rows import Files, Hostile, change, without
+import torch
+from safetensors.torch import load, save
+
+from tests.fakes.hostile_rows import LISTEN, TRAIN, Files, Hostile, change, whisper_files, without
 from tests.fakes.tiny_models import TINY
 
 GIGABYTE = 10**9
@@ -18,6 +21,8 @@ def hostile_configs(sound: Files, secret: Path) -> list[Hostile]:
         *_configs_that_lead_away(sound, secret),
         *_configs_out_of_bounds(sound),
         *_nested_configs(sound),
+        *_whisper_configs(sound),
+        *_plain_whisper_configs(),
     ]
 
 
@@ -40,8 +45,8 @@ def _not_to_be_had(sound: Files) -> list[Hostile]:
             "does not say how large",
             told={"siblings": [{**row, "size": -5} for row in sizes]},
         ),
-        Hostile("weights-of-7-gb", sound, "is too large: 7.0 GB to download", told={"siblings": huge}),
-        Hostile("vocabulary-of-17-mb", sound, "vocab.json of .* is 17.8 MB, far more", told={"siblings": full}),
+        Hostile("weights-of-7-gb", sound, "is too large: 7 GB to download", told={"siblings": huge}),
+        Hostile("vocabulary-of-17-mb", sound, "vocab.json of .* is 18 MB, far more", told={"siblings": full}),
         Hostile(
             "listed-but-not-there",
             without(sound, "vocab.json"),
@@ -59,20 +64,20 @@ def _broken_configs(sound: Files) -> list[Hostile]:
     whole = sound["config.json"].rstrip().removesuffix(b"}")
     return [
         Hostile("config-missing", without(sound, "config.json"), "has no config.json"),
-        Hostile("config-of-2-mb", config(b" " * 2**21), "config.json of .* is 2.1 MB, far more"),
-        Hostile("config-empty", config(b""), "config.json is missing or broken"),
-        Hostile("config-no-json", config(b"import os; os.system('id')"), "config.json is missing or broken"),
-        Hostile("config-a-list", config(b"[1, 2]"), "config.json is missing or broken"),
-        Hostile("config-a-link-in-git", config(b"/etc/passwd"), "config.json is missing or broken"),
-        Hostile("config-bottomless", config(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "missing or broken|nested"),
+        Hostile("config-of-2-mb", config(b" " * 2**21), "config.json of .* is 2 MB, far more"),
+        Hostile("config-empty", config(b""), "config.json is cut off or broken"),
+        Hostile("config-no-json", config(b"import os; os.system('id')"), "config.json is cut off or broken"),
+        Hostile("config-a-list", config(b"[1, 2]"), "config.json is cut off or broken"),
+        Hostile("config-a-link-in-git", config(b"/etc/passwd"), "config.json is cut off or broken"),
+        Hostile("config-bottomless", config(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "cut off or broken|nested"),
         Hostile("config-deep", config(whole + b', "x": ' + b"[" * 20 + b"]" * 20 + b"}"), "nested deeper"),
-        Hostile("config-nan", config(whole + b', "layerdrop": NaN}'), "config.json is missing or broken"),
+        Hostile("config-nan", config(whole + b', "layerdrop": NaN}'), "config.json is cut off or broken"),
         Hostile("config-infinite", config(whole + b', "layerdrop": 1e999}'), "number that no real model has"),
-        Hostile("config-long-number", config(whole + b', "x": ' + b"9" * 9999 + b"}"), "missing or broken"),
-        Hostile("config-not-utf-8", config(b'{"model_type": "\xff\xfe"}'), "config.json is missing or broken"),
-        Hostile("config-utf-16", config(whole.decode().encode("utf-16")), "config.json is missing or broken"),
-        Hostile("config-half-character", config(whole + b', "x": "\\ud800"}'), "config.json is missing or broken"),
-        Hostile("kind-unknown", change(sound, model_type="whisper"), "of the kind “whisper”"),
+        Hostile("config-long-number", config(whole + b', "x": ' + b"9" * 9999 + b"}"), "cut off or broken"),
+        Hostile("config-not-utf-8", config(b'{"model_type": "\xff\xfe"}'), "config.json is cut off or broken"),
+        Hostile("config-utf-16", config(whole.decode().encode("utf-16")), "config.json is cut off or broken"),
+        Hostile("config-half-character", config(whole + b', "x": "\\ud800"}'), "config.json is cut off or broken"),
+        Hostile("kind-unknown", change(sound, model_type="speecht5"), "of the kind “speecht5”"),
         Hostile("kind-a-list", change(sound, model_type=["wav2vec2"]), "names no kind"),
         Hostile("kind-missing", change(sound, model_type=None), "names no kind"),
         Hostile("kind-a-path", change(sound, model_type="../../evil"), "of the kind"),
@@ -171,4 +176,81 @@ def _nested_configs(sound: Files) -> list[Hostile]:
         Hostile("parakeet-no-heads", parakeet(num_attention_heads=0), "does not describe a model"),
         Hostile("parakeet-a-list", sound | {"config.json": listless}, "does not (tell|describe)"),
         Hostile("parakeet-of-other-weights", parakeet(), "lack parts that its config.json names"),
+    ]
+
+
+def _whisper_configs(sound: Files) -> list[Hostile]:
+    """A Whisper encoder with a CTC head, whose sizes have other names."""
+
+    def whisper(**values: Any) -> Files:
+        config = {**TINY["whisper_ctc"], "model_type": "whisper_ctc", **values}
+        return sound | {"config.json": json.dumps(config).encode()}
+
+    giant = {"d_model": 4096, "encoder_layers": 96, "encoder_ffn_dim": 32768, "encoder_attention_heads": 16}
+    none = "does not describe a model"
+    return [
+        Hostile("whisper-layers", whisper(encoder_layers=10**6), "a encoder_layers that no real model has"),
+        Hostile("whisper-layers-negative", whisper(encoder_layers=-1), "a encoder_layers that no real model has"),
+        Hostile("whisper-width", whisper(d_model=10**9), "a d_model that no real model has"),
+        Hostile("whisper-width-odd", whisper(d_model=17, encoder_attention_heads=1), none),
+        Hostile("whisper-no-heads", whisper(encoder_attention_heads=0), none),
+        Hostile("whisper-heads-that-do-not-divide", whisper(encoder_attention_heads=3), none),
+        Hostile("whisper-inner-of-text", whisper(encoder_ffn_dim="32"), "a encoder_ffn_dim that no real model has"),
+        Hostile("whisper-positions", whisper(max_source_positions=10**9), "a max_source_positions that no real"),
+        Hostile("whisper-positions-none", whisper(max_source_positions=0), none),
+        Hostile("whisper-bins", whisper(num_mel_bins=10**7), "a num_mel_bins that no real model has"),
+        Hostile("whisper-head-layers", whisper(head_layers=10**6), "a head_layers that no real model has"),
+        Hostile("whisper-head-layers-negative", whisper(head_layers=-2), "a head_layers that no real model has"),
+        Hostile("whisper-head-kernel-even", whisper(head_kernel=4), none),
+        Hostile("whisper-head-kernel-zero", whisper(head_kernel=0), none),
+        Hostile("whisper-head-kernel", whisper(head_kernel=10**6 + 1), "a head_kernel that no real model has"),
+        Hostile("whisper-head-size", whisper(head_size=10**9), "a head_size that no real model has"),
+        Hostile("whisper-head-size-zero", whisper(head_size=0), none),
+        Hostile("whisper-dropout-of-2", whisper(head_dropout=2.0), none),
+        Hostile("whisper-layerdrop-a-list", whisper(encoder_layerdrop=[0.1]), none),
+        Hostile("whisper-activation-unknown", whisper(activation_function="os.system"), none),
+        Hostile("whisper-giant", whisper(**giant), "This model takes .* of memory"),
+        Hostile("whisper-code", whisper(auto_map={"AutoConfig": "evil.Evil"}), "brings code of its own"),
+        Hostile("whisper-kernel", whisper(_attn_implementation="evil/kernel"), "asks for code from the Hub"),
+        Hostile("whisper-of-other-weights", whisper(), "lack parts that its config.json names"),
+        Hostile("whisper-without-labels", whisper(vocab_size=None), "lack parts that its config.json names"),
+    ]
+
+
+def _plain_whisper_configs() -> list[Hostile]:
+    """A Whisper as a base, of which the decoder is left alone; to talk to one is in `hostile_decoders`."""
+    plain = whisper_files()
+    tensors = load(plain["model.safetensors"])
+    odd = {f"model.decoder.layers.{number}.evil": torch.zeros(3) for number in range(9)}
+    encoder = {name: tensor for name, tensor in tensors.items() if ".encoder." in name}
+    renamed = {name.replace(".encoder.", ".decoder."): tensor for name, tensor in encoder.items()}
+
+    def weights(state: dict[str, torch.Tensor]) -> Files:
+        return plain | {"model.safetensors": save(state)}
+
+    away = "points to files outside the model"
+    sharded = whisper_files(sharded=True)
+    index = "model.safetensors.index.json"
+    where = json.loads(sharded[index])["weight_map"]
+    every = {"weight_map": {name.replace(".encoder.", ".decoder."): file for name, file in where.items()}}
+    return [
+        Hostile("plain-whisper", plain, None, roles=(TRAIN,)),
+        Hostile("plain-whisper-without-its-signs", plain, "with which tokens its texts begin", roles=(LISTEN,)),
+        Hostile("plain-whisper-decoder-endless", change(plain, decoder_layers=10**6), None, roles=(TRAIN,)),
+        Hostile("plain-whisper-decoder-odd", weights(encoder | odd), None, roles=(TRAIN,)),
+        Hostile("plain-whisper-decoder-alone", weights(renamed), "lack parts that its config.json", roles=(TRAIN,)),
+        Hostile("plain-whisper-tokens-no-json", plain | {"vocab.json": b"\x80\x04"}, None, roles=(TRAIN,)),
+        Hostile("plain-whisper-other-size", change(plain, d_model=32), "of another size", roles=(TRAIN,)),
+        Hostile("plain-whisper-more-layers", change(plain, encoder_layers=3), "lack parts", roles=(TRAIN,)),
+        Hostile("plain-whisper-layers", change(plain, encoder_layers=-1), "a encoder_layers that no real model has"),
+        Hostile("plain-whisper-spread", change(plain, init_std=-1.0), "a number that no real model has"),
+        Hostile("plain-whisper-code", change(plain, auto_map={"AutoModel": "evil.Evil"}), "brings code of its own"),
+        Hostile("plain-whisper-path", change(plain, vocab_file="/etc/passwd"), f"config.json {away}"),
+        Hostile("plain-whisper-decoder-not-there", without(sharded, where["proj_out.weight"]), None, roles=(TRAIN,)),
+        Hostile(
+            "plain-whisper-shards-of-a-decoder",
+            sharded | {index: json.dumps(every).encode()},
+            "list of parts of .* is broken",
+            roles=(TRAIN,),
+        ),
     ]

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 from tests.fakes.hostile_configs import hostile_configs
+from tests.fakes.hostile_decoders import hostile_decoders
 from tests.fakes.hostile_rows import Files, Hostile, Payload, change, sound_files
 from tests.fakes.hostile_weights import hostile_weights
 
@@ -12,7 +13,12 @@ from tests.fakes.hostile_weights import hostile_weights
 def hostile_repos(planted: Path, secret: Path) -> list[Hostile]:
     """All of them. `planted` is what an attack would write, `secret` what it would read."""
     sound = sound_files()
-    return [*hostile_configs(sound, secret), *hostile_weights(sound, planted), *_harmless(sound, planted, secret)]
+    return [
+        *hostile_configs(sound, secret),
+        *hostile_weights(sound, planted),
+        *hostile_decoders(planted, secret),
+        *_harmless(sound, planted, secret),
+    ]
 
 
 def _harmless(sound: Files, planted: Path, secret: Path) -> list[Hostile]:

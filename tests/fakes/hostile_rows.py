@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.models import save_tiny_base
+from tests.fakes.models import save_tiny_base, save_tiny_whisper
 
 Files = dict[str, bytes]
 LISTEN, TRAIN = "listen", "train"  # a model to talk to, a base to fine-tune
@@ -50,6 +50,12 @@ def sound_files() -> Files:
         "special_tokens_map.json": json.dumps(names).encode(),
         "preprocessor_config.json": json.dumps({"do_normalize": True, "sampling_rate": 16000}).encode(),
     }
+
+
+def whisper_files(sharded: bool = False) -> Files:
+    """A plain Whisper, which opens as a base alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {path.name: path.read_bytes() for path in save_tiny_whisper(Path(folder), sharded).iterdir()}
 
 
 def change(sound: Files, file: str = "config.json", /, **values: Any) -> Files:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from tests.fakes.hostile_rows import LISTEN, Files, Hostile, Payload, change, without
+from tests.fakes.hostile_rows import LISTEN, TRAIN, Files, Hostile, Payload, change, without
 
 SHARD = "model-{:05}-of-00002.safetensors"
 
@@ -79,7 +79,7 @@ def _shards(sound: Files) -> list[Hostile]:
         Hostile("shards-none", index({}), listed),
         Hostile("shards-a-list", index(["m.safetensors"]), listed),
         Hostile("shard-not-there", index({"a": "m.safetensors"}), "lacks a part of its weights: m.safetensors"),
-        Hostile("index-broken", bare | {"model.safetensors.index.json": b"{"}, "index.json is missing or broken"),
+        Hostile("index-broken", bare | {"model.safetensors.index.json": b"{"}, "index.json is cut off or broken"),
         Hostile("shard-with-half", index({"a": "m.safetensors"}, m_safetensors=_half(whole)), "lack parts"),
         Hostile("sound-shards", _sound_shards(bare, whole), None),
     ]
@@ -107,27 +107,39 @@ def _vocabularies(sound: Files) -> list[Hostile]:
 
     pad = {"[PAD]": 0}
     cannot = "cannot read this model's list of letters"
+    unusable = {
+        "none": ({}, "has no blank"),
+        "nested": ({"eng": pad}, "6 letters and signs.* what 2 of them are"),
+        "negative": (pad | {"a": -1}, cannot),
+        "far-out": (pad | {"a": 2**40}, cannot),
+        "twice": (pad | {"a": 1, "b": 1}, "6 letters and signs.* what 1 of them"),
+        "halves": (pad | {"a": 0.5}, cannot),
+        "truths": (pad | {"a": True}, cannot),
+        "no-blank": ({"a": 0, "b": 1}, "has no blank"),
+        "of-a-terminal": (pad | {"\x1b]0;evil\x07": 1}, "6 letters and signs.* what 1 of them"),
+        "too-long": (pad | {"a" * 10_000: 1}, cannot),
+        "beyond-head": (pad | {"a": 99}, "6 letters and signs.* what 2 of them are"),
+    }
+    told = [
+        Hostile(f"letters-{name}", vocabulary(tokens), sentence, roles=(LISTEN,))
+        for name, (tokens, sentence) in unusable.items()
+    ]
+    learnt = [  # a base gets new ones
+        Hostile(f"letters-{name}-of-a-base", vocabulary(tokens), None, roles=(TRAIN,))
+        for name, (tokens, _) in unusable.items()
+    ]
     return [
-        Hostile("letters-no-json", sound | {"vocab.json": b"\x80\x04"}, "vocab.json is missing or broken"),
-        Hostile("letters-a-list", vocabulary(["a", "b"]), "vocab.json is missing or broken"),
-        Hostile("letters-none", vocabulary({}), cannot),
-        Hostile("letters-nested", vocabulary({"eng": pad}), cannot),
-        Hostile("letters-negative", vocabulary(pad | {"a": -1}), cannot),
-        Hostile("letters-far-out", vocabulary(pad | {"a": 2**40}), cannot),
-        Hostile("letters-twice", vocabulary(pad | {"a": 1, "b": 1}), cannot),
-        Hostile("letters-halves", vocabulary(pad | {"a": 0.5}), cannot),
-        Hostile("letters-truths", vocabulary(pad | {"a": True}), cannot),
-        Hostile("letters-no-blank", vocabulary({"a": 0, "b": 1}), "has no blank"),
+        *told,
+        *learnt,
+        Hostile("letters-no-json", sound | {"vocab.json": b"\x80\x04"}, "vocab.json is cut off or broken"),
+        Hostile("letters-a-list", vocabulary(["a", "b"]), "vocab.json is cut off or broken"),
         Hostile("letters-by-the-million", vocabulary({f"t{n}": n for n in range(200_000)}), "far larger|cannot read"),
-        Hostile("letters-of-a-terminal", vocabulary(pad | {"\x1b]0;evil\x07": 1}), cannot),
-        Hostile("letters-too-long", vocabulary(pad | {"a" * 10_000: 1}), cannot),
-        Hostile("letters-half-character", sound | {"vocab.json": b'{"[PAD]": 0, "\\ud800": 1}'}, "missing or broken"),
+        Hostile("letters-half-character", sound | {"vocab.json": b'{"[PAD]": 0, "\\ud800": 1}'}, "cut off or broken"),
         Hostile("letters-missing", without(sound, "vocab.json"), "only pretrained", roles=(LISTEN,)),
-        Hostile("letters-beyond-head", vocabulary(pad | {"a": 99}), "do not belong together", roles=(LISTEN,)),
         Hostile(
             "tokenizer-bottomless",
             sound | {"tokenizer_config.json": b'{"a":' * 100_000},
-            "tokenizer_config.json is missing or broken",
+            "tokenizer_config.json is cut off or broken",
         ),
-        Hostile("names-a-list", sound | {"special_tokens_map.json": b"[]"}, "special_tokens_map.json is missing"),
+        Hostile("names-a-list", sound | {"special_tokens_map.json": b"[]"}, "special_tokens_map.json is cut off"),
     ]

@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
@@ -36,9 +36,7 @@ INTENTS = (
 
 _LARGE = {".safetensors", ".bin", ".parquet", ".pt", ".ckpt"}  # what the Hub keeps as LFS
 _ID = r"(?P<id>[^/]+(?:/[^/]+)??)"
-_API = re.compile(
-    rf"/api/(?P<kind>models|datasets)/{_ID}(?:/(?P<what>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?"
-)
+_REPO = rf"/api/(?P<kind>models|datasets)/{_ID}"
 _FILE = re.compile(rf"/(?:(?P<kind>datasets)/)?{_ID}/resolve/(?P<rev>[^/]+)/(?P<path>.+)")
 
 
@@ -48,6 +46,17 @@ class Seen(NamedTuple):
     method: str
     path: str
     authorization: str | None
+
+
+class Route(NamedTuple):
+    """What a fake serves, and by what. Of several that match a request the first one answers."""
+
+    methods: tuple[str, ...]
+    pattern: re.Pattern[str]
+    answer: Callable[..., Any]
+
+    def match(self, method: str, path: str) -> re.Match[str] | None:
+        return self.pattern.fullmatch(path) if method in self.methods else None
 
 
 @dataclass
@@ -98,7 +107,8 @@ class Repo:
 class FakeHub:
     """`with FakeHub() as hub:` serves what `add_model` and `add_dataset` gave, and keeps every request.
 
-    Switches, which may be turned at any time: `delay` seconds before each answer; `status` answers every
+    Switches, which may be turned at any time: `delay` seconds before each answer; `repo_delay` seconds before those
+    about a repo; `status` answers every
     request with that HTTP status; `file_status` does so for files alone; `drop_after` bytes of a file's body
     the connection is cut, for the next `drops` files (-1: for all).
     """
@@ -107,6 +117,7 @@ class FakeHub:
         self.requests: list[Seen] = []
         self.repos: dict[tuple[str, str], Repo] = {}
         self.delay = 0.0
+        self.repo_delay = 0.0
         self.status: int | None = None
         self.file_status: int | None = None
         self.drop_after: int | None = None
@@ -178,37 +189,68 @@ class FakeHub:
         async def answer(request: Request) -> Response:
             path = request.scope["raw_path"].decode().split("?")[0]
             self.requests.append(Seen(request.method, path, request.headers.get("authorization")))
-            await asyncio.sleep(self.delay)
+            await asyncio.sleep(self.delay + (self.repo_delay if path != "/" else 0.0))
             if self.status:
                 return _refuse(self.status)
-            if path == "/api/models":
-                return search(self.listed, request)
-            if match := _FILE.fullmatch(path):
-                return self._file(request, match)
-            if match := _API.fullmatch(path):
-                return await self._describe(request, match)
-            return Response(status_code=200 if path == "/" else 404)
+            for route in self.routes():
+                if match := route.match(request.method, path):
+                    answered: Response = await route.answer(request, match)
+                    return answered
+            return Response(status_code=404)
 
         return app
 
-    async def _describe(self, request: Request, match: re.Match[str]) -> Response:
-        """The JSON answers: info, tree and paths-info."""
+    def routes(self) -> list[Route]:
+        """What is served to readers."""
+        get, post = ("GET",), ("POST",)
+        return [
+            Route(("HEAD",), re.compile("/"), self._front_page),
+            Route(get, re.compile("/api/models"), self._search),
+            Route(("HEAD", "GET"), _FILE, self._file),
+            Route(get, re.compile(f"{_REPO}(?:/revision/(?P<rev>[^/]+))?"), self._info),
+            Route(get, re.compile(f"{_REPO}/tree/(?P<rev>[^/]+)(?:/(?P<path>.+))?"), self._tree),
+            Route(post, re.compile(f"{_REPO}/paths-info/(?P<rev>[^/]+)"), self._paths_info),
+        ]
+
+    async def _front_page(self, request: Request, match: re.Match[str]) -> Response:
+        return Response(status_code=200)
+
+    async def _search(self, request: Request, match: re.Match[str]) -> Response:
+        return search(self.listed, request)
+
+    def _found(self, match: re.Match[str]) -> tuple[Repo, str] | Response:
+        """A repo and one of its commits, or why not."""
         repo = self.repos.get((match["kind"], match["id"]))
         if repo is None:
             return _refuse(404, "RepoNotFound")
         commit = repo.commit(unquote(match["rev"] or "main"))
-        if commit is None:
-            return _refuse(404, "RevisionNotFound")
-        if match["what"] == "tree":
-            return _tree(
-                repo.entries(commit), unquote(match["path"] or ""), request.query_params.get("recursive") == "true"
-            )
-        if match["what"] == "paths-info":
-            asked = set((await request.form()).getlist("paths"))
-            return JSONResponse([entry for entry in repo.entries(commit) if entry["path"] in asked])
+        return (repo, commit) if commit else _refuse(404, "RevisionNotFound")
+
+    async def _info(self, request: Request, match: re.Match[str]) -> Response:
+        found = self._found(match)
+        if isinstance(found, Response):
+            return found
+        repo, commit = found
         return JSONResponse(repo.info(commit, sizes=request.query_params.get("blobs", "").lower() == "true"))
 
-    def _file(self, request: Request, match: re.Match[str]) -> Response:
+    async def _tree(self, request: Request, match: re.Match[str]) -> Response:
+        found = self._found(match)
+        if isinstance(found, Response):
+            return found
+        repo, commit = found
+        return _tree(
+            repo.entries(commit), unquote(match["path"] or ""), request.query_params.get("recursive") == "true"
+        )
+
+    async def _paths_info(self, request: Request, match: re.Match[str]) -> Response:
+        found = self._found(match)
+        if isinstance(found, Response):
+            return found
+        repo, commit = found
+        asked = set((await request.form()).getlist("paths"))
+        return JSONResponse([entry for entry in repo.entries(commit) if entry["path"] in asked])
+
+    async def _file(self, request: Request, match: re.Match[str]) -> Response:
         """HEAD and GET of a file, whole or from an offset on."""
         repo = self.repos.get((match["kind"] or "models", match["id"]))
         if self.file_status:

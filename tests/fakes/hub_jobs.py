@@ -22,10 +22,10 @@ from typing import Any
 import psutil
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tests.fakes.hub import _refuse
+from tests.fakes.hub import Route, _refuse
 from tests.fakes.hub_writes import Call, WritableHub
 
-_JOB = re.compile(r"/api/jobs/(?P<who>[^/]+)(?:/(?P<id>[^/]+)(?:/(?P<what>logs|cancel))?)?")
+_JOBS = r"/api/jobs/(?P<who>[^/]+)"
 
 # uv run [options] python … becomes this interpreter, with the packages that it has.
 _UV = """#!/bin/sh
@@ -39,8 +39,9 @@ exec "{python}" "$@"
 def _machine(name: str, title: str, micro_usd: int, model: str = "", count: int = 1) -> dict[str, Any]:
     gpu = {"type": "gpu", "model": model, "quantity": str(count), "vram": "16 GB", "manufacturer": "Nvidia"}
     return {
-        "name": name, "prettyName": title, "cpu": "4 vCPU", "ram": "15 GB", "accelerator": gpu if model else None,
-        "unitCostMicroUSD": micro_usd, "unitCostUSD": micro_usd / 1e6, "unitLabel": "minute",
+        "name": name, "prettyName": title, "cpu": "4 vCPU", "ram": "15 GB", "ephemeralStorage": "50 GB",
+        "accelerator": gpu if model else None, "unitCostMicroUSD": micro_usd, "unitCostUSD": micro_usd / 1e6,
+        "unitLabel": "minute",
     }  # fmt: skip
 
 
@@ -107,31 +108,46 @@ class JobsHub(WritableHub):
         super().stop()
         self._folder.cleanup()
 
-    def _answer(self, call: Call) -> Response | None:
-        if call.path.startswith("/api/jobs/"):
-            for beginning, status in self.statuses.items():
-                if call.path.startswith(beginning):
-                    return _refuse(status)
-            return self._of_jobs(call)
-        return super()._answer(call)
+    def writing_routes(self) -> list[Route]:
+        get, post = ("GET",), ("POST",)
+        return [
+            Route(get, re.compile("/api/jobs/hardware"), lambda call, match: JSONResponse(MACHINES)),
+            Route(post, re.compile(_JOBS), self._begin),
+            Route(get, re.compile(f"{_JOBS}/(?P<id>[^/]+)"), self._inspect),
+            Route(get, re.compile(f"{_JOBS}/(?P<id>[^/]+)/logs"), self._logs),
+            Route(post, re.compile(f"{_JOBS}/(?P<id>[^/]+)/cancel"), self._cancel),
+            *super().writing_routes(),
+        ]
 
-    def _of_jobs(self, call: Call) -> Response:
-        if call.path == "/api/jobs/hardware":
-            return JSONResponse(MACHINES)
-        match = _JOB.fullmatch(call.path)
-        if match is None or self.people.get(call.token) is None:
+    def _whose(self, call: Call, match: re.Match[str]) -> Response | None:
+        """Why a person may not have this, if so."""
+        if self.people.get(call.token) is None:
             return _refuse(401)
-        if self.people[call.token] != match["who"]:
-            return _refuse(403)
-        if match["id"] is None:
-            return JSONResponse(self._start(match["who"], json.loads(call.body)).info())
-        job = self.jobs.get(match["id"])
-        if job is None:
-            return _refuse(404)
-        if match["what"] == "logs":
-            return StreamingResponse(self._stream_log(job), media_type="text/event-stream")
-        if match["what"] == "cancel":
-            job.end("CANCELED")
+        return _refuse(403) if self.people[call.token] != match["who"] else None
+
+    def _begin(self, call: Call, match: re.Match[str]) -> Response:
+        return self._whose(call, match) or JSONResponse(self._start(match["who"], json.loads(call.body)).info())
+
+    def _job(self, call: Call, match: re.Match[str]) -> Job | Response:
+        return self._whose(call, match) or self.jobs.get(match["id"]) or _refuse(404)
+
+    def _inspect(self, call: Call, match: re.Match[str]) -> Response:
+        job = self._job(call, match)
+        return job if isinstance(job, Response) else JSONResponse(job.info())
+
+    def _logs(self, call: Call, match: re.Match[str]) -> Response:
+        job = self._job(call, match)
+        return (
+            job
+            if isinstance(job, Response)
+            else StreamingResponse(self._stream_log(job), media_type="text/event-stream")
+        )
+
+    def _cancel(self, call: Call, match: re.Match[str]) -> Response:
+        job = self._job(call, match)
+        if isinstance(job, Response):
+            return job
+        job.end("CANCELED")
         return JSONResponse(job.info())
 
     def _start(self, who: str, spec: dict[str, Any]) -> Job:

@@ -21,14 +21,14 @@ from urllib.parse import unquote
 import yaml
 from fastapi.responses import JSONResponse, Response
 
-from tests.fakes.hub import FakeHub, Repo, _is_lfs, _refuse
+from tests.fakes.hub import FakeHub, Repo, Route, _is_lfs, _refuse
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_OF_MODEL = re.compile(r"/api/models/(?P<id>[^/]+/[^/]+)/(?P<what>preupload|commit)/(?P<rev>[^/]+)")
+_MODEL = r"/api/models/(?P<id>[^/]+/[^/]+)"
 _LFS = re.compile(r"/(?P<id>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
 _READS = re.compile(r"/(?:api/models/)?(?P<id>[^/]+/[^/]+?)(?:/(?:resolve|revision|tree|paths-info)/.*)?")
 _YAML = re.compile(r"^(\s*---(?:\r\n|\r|\n))([\S\s]*?)((?:\r\n|\r|\n)---[ \t]*(\r\n|\n|$))")  # as the Hub finds it
@@ -67,7 +67,8 @@ class Cut:
 class WritableHub(FakeHub):
     """A `FakeHub` that takes models from those who are let in.
 
-    Switches: `cut`; `statuses`, a path's beginning to the HTTP status that it answers; `store`, the address for large
+    Switches: `cut`; `statuses`, a path's beginning to the HTTP status that it answers; `moods`, the same to statuses
+    that are answered once each, in order; `store`, the address for large
     files (its own where None); `moved`, an address that commits are sent on to.
     """
 
@@ -80,6 +81,7 @@ class WritableHub(FakeHub):
         self.uploads: list[str] = []  # SHA-256 of each that came in whole, in order
         self.cut: Cut | None = None
         self.statuses: dict[str, int] = {}
+        self.moods: dict[str, list[int]] = {}
         self.store: str | None = None
         self.moved: str | None = None
         self._stopping = threading.Event()
@@ -148,23 +150,33 @@ class WritableHub(FakeHub):
         for beginning, status in self.statuses.items():
             if call.path.startswith(beginning):
                 return _refuse(status)
+        for beginning, moods in self.moods.items():
+            if moods and call.path.startswith(beginning):
+                return _refuse(moods.pop(0))
         if call.token and call.token not in self.people:
             return _refuse(401)
         if call.path == "/api/agent-harnesses":
             return _refuse(404)
-        for method, pattern, act in (
-            ("GET", re.compile("/api/whoami-v2"), self._whoami),
-            ("POST", re.compile("/api/validate-yaml"), self._validate),
-            ("POST", re.compile("/api/repos/create"), self._create),
-            ("POST", _OF_MODEL, self._write),
-            ("POST", _LFS, self._batch),
-            ("PUT", re.compile("/large/(?P<oid>[0-9a-f]{64})"), self._put),
-            ("GET", _READS, self._hide),
-            ("HEAD", _READS, self._hide),
-        ):
-            if call.method == method and (match := pattern.fullmatch(call.path)):
-                return act(call, match)
+        for route in self.writing_routes():
+            if match := route.match(call.method, call.path):
+                answer: Response = route.answer(call, match)
+                return answer
+        if call.method in ("GET", "HEAD") and (match := _READS.fullmatch(call.path)):
+            return self._hide(call, match)
         return None
+
+    def writing_routes(self) -> list[Route]:
+        """What is served beside `routes`, mostly to those who are let in."""
+        post = ("POST",)
+        return [
+            Route(("GET",), re.compile("/api/whoami-v2"), self._whoami),
+            Route(post, re.compile("/api/validate-yaml"), self._validate),
+            Route(post, re.compile("/api/repos/create"), self._create),
+            Route(post, re.compile(f"{_MODEL}/preupload/(?P<rev>[^/]+)"), self._preupload),
+            Route(post, re.compile(f"{_MODEL}/commit/(?P<rev>[^/]+)"), self._commit),
+            Route(post, _LFS, self._batch),
+            Route(("PUT",), re.compile("/large/(?P<oid>[0-9a-f]{64})"), self._put),
+        ]
 
     def _whoami(self, call: Call, match: re.Match[str]) -> Response:
         name = self.people.get(call.token)
@@ -197,23 +209,31 @@ class WritableHub(FakeHub):
             self.private.add(repo_id)
         return JSONResponse({"url": f"{self.url}/{repo_id}", "name": repo_id, "id": repo_id})
 
-    def _write(self, call: Call, match: re.Match[str]) -> Response:
-        """preupload and commit."""
+    def _writable(self, call: Call, match: re.Match[str]) -> Repo | Response:
+        """A repo that this person may write to, or why not."""
         repo = self.repos.get(("models", match["id"]))
         if repo is None or not self._may_read(call, match["id"]):
             return _refuse(404, "RepoNotFound")
         if self.people.get(call.token) != match["id"].split("/")[0] or self.roles[call.token] == "read":
             return _refuse(403)
+        return repo
+
+    def _preupload(self, call: Call, match: re.Match[str]) -> Response:
+        repo = self._writable(call, match)
+        if isinstance(repo, Response):
+            return repo
         files = repo.commits[repo.refs[unquote(match["rev"])]]
-        if match["what"] == "preupload":
-            asked = [file["path"] for file in json.loads(call.body)["files"]]
-            return JSONResponse({"files": [_mode(name, files.get(name)) for name in asked]})
+        asked = [file["path"] for file in json.loads(call.body)["files"]]
+        return JSONResponse({"files": [_mode(name, files.get(name)) for name in asked]})
+
+    def _commit(self, call: Call, match: re.Match[str]) -> Response:
+        repo = self._writable(call, match)
+        if isinstance(repo, Response):
+            return repo
         if self.moved:
             return Response(status_code=307, headers={"Location": f"{self.moved}{call.path}"})
-        return self._commit(repo, dict(files), call.body)
-
-    def _commit(self, repo: Repo, files: dict[str, bytes], lines: bytes) -> Response:
-        for line in lines.splitlines():
+        files = dict(repo.commits[repo.refs[unquote(match["rev"])]])
+        for line in call.body.splitlines():
             entry = json.loads(line)
             value = entry["value"]
             if entry["key"] == "file":

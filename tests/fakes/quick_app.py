@@ -16,20 +16,19 @@ from pathlib import Path
 from types import FrameType
 
 from trainer.errors import UserError
-from trainer.runs import processes
-from trainer.runs.keeping import adopt, kept_by_me, leave
+from trainer.runs import process
+from trainer.runs.lifecycle import adopt, runs_of_this_app, shutdown, start_run
 from trainer.runs.run import Run
-from trainer.runs.starting import start_run
 from trainer.settings import Settings
 from trainer.training.recipe import Recipe
 
 
 def quick_trainer(arguments: Sequence[str], gpus: int) -> list[str]:
-    """In place of `runs.launching.trainer_command`."""
+    """In place of `runs.process.trainer_command`."""
     return [sys.executable, "-m", "tests.fakes.quick_trainer", *arguments[1:]]
 
 
-processes.trainer_command = quick_trainer
+process.trainer_command = quick_trainer
 
 
 def settings_for(data: str) -> Settings:
@@ -63,7 +62,7 @@ def main() -> None:
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if data:
-            leave(settings_for(data[-1]))
+            shutdown(settings_for(data[-1]))
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, on_signal)
@@ -76,7 +75,7 @@ def main() -> None:
         if command == "start":
             print(start_together(settings, int(rest[0])), flush=True)
             continue
-        runs = adopt(settings) if command == "adopt" else kept_by_me(settings)
+        runs = adopt(settings) if command == "adopt" else runs_of_this_app(settings)
         print(" ".join(run.id for run in runs), flush=True)
 
 

@@ -9,16 +9,16 @@ import os
 import time
 from pathlib import Path
 
-from trainer.runs import turns
+from trainer.runs import queue
 from trainer.runs.events import EventLog
-from trainer.runs.identity import own_identity
-from trainer.runs.reasons import end_fields
+from trainer.runs.lifecycle import end_fields
+from trainer.runs.process import own_identity
+from trainer.runs.queue import hold_turn
 from trainer.runs.run import Run
-from trainer.runs.turns import turn
 from trainer.settings import Settings
-from trainer.training.stopping import StopRequested, StopSignal
+from trainer.training.stop_signal import StopRequested, StopSignal
 
-turns.POLL_SECONDS = 0.05
+queue.POLL_SECONDS = 0.05
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     stop.install()
     log.append("queued", **own_identity())
     try:
-        with turn(settings.turns_dir, run, lambda place: log.append("place", place=place), stop.check):
+        with hold_turn(settings.queue_dir, run, lambda place: log.append("place", place=place), stop.check):
             log.append("started", max_steps=1000, **own_identity())
             _inside(run, settings.data_dir, stop, log)
     except StopRequested:

@@ -8,8 +8,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tests.fakes.run_folder import write_run
+from trainer.publishing.options import PublishOptions
 from trainer.publishing.publish import Hub, publish
-from trainer.publishing.wishes import Wish
 from trainer.runs.run import Run
 
 PICTURE = b"\x89PNG"
@@ -32,7 +32,7 @@ def _publish(folder: Path, name: str, token: str, url: str) -> None:
     from huggingface_hub import constants
 
     constants.HF_HUB_DISABLE_XET = constants.HF_HUB_DISABLE_TELEMETRY = True
-    publish(Run(folder), Wish(name), token, PICTURE, Hub(url))
+    publish(Run(folder), PublishOptions(name), token, PICTURE, Hub(url))
 
 
 class Publisher:

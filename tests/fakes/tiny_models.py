@@ -1,11 +1,12 @@
 """Tiny random models, one a model type of the table: real classes, a few thousand parameters."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCTC, PreTrainedModel
 
-from trainer.models.mctct import register
+from trainer.models import mctct, whisper_ctc
 
 _BODY: dict[str, Any] = {
     "hidden_size": 16,
@@ -49,6 +50,17 @@ TINY: dict[str, dict[str, Any]] = {
             "subsampling_conv_channels": 8,
         },
     },
+    "whisper_ctc": {
+        "d_model": 16,
+        "encoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 32,
+        "initializer_range": 0.02,
+        "head_layers": 1,
+        "head_kernel": 3,
+        "vocab_size": 8,
+        "pad_token_id": 0,
+    },
 }
 
 
@@ -67,6 +79,10 @@ _LEARNING: dict[str, Any] = {
     "num_conv_pos_embedding_groups": 4,
     "attention_head_dim": 24,
     "encoder_config": {**_LEARNING_BODY, "subsampling_conv_channels": 32},
+    "d_model": 96,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 256,
 }
 
 
@@ -80,8 +96,14 @@ def learning_model(model_type: str) -> PreTrainedModel:
     return _model(model_type, {key: _LEARNING.get(key, value) for key, value in TINY[model_type].items()})
 
 
+def save_tiny(model_type: str, folder: Path, **values: Any) -> None:
+    """One with these config values."""
+    _model(model_type, TINY[model_type] | values).save_pretrained(folder)
+
+
 def _model(model_type: str, config: dict[str, Any]) -> PreTrainedModel:
-    register()
+    mctct.register()
+    whisper_ctc.register()
     torch.manual_seed(0)
     model: PreTrainedModel = AutoModelForCTC.from_config(AutoConfig.for_model(model_type, **config))
     return model.eval()

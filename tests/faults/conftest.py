@@ -1,20 +1,20 @@
-"""One nursery and one uninjured run for all tests of faults."""
+"""One fork_server and one uninjured run for all tests of faults."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.faults.fork_server import ForkServer
 from tests.faults.lesson import Result, finish, new_run, result_of, save_lesson
-from tests.faults.nursery import Nursery
 from trainer.training.recipe import Recipe
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    nursery = Nursery(tmp_path_factory.mktemp("data"))
-    yield nursery
-    nursery.close()
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    fork_server = ForkServer(tmp_path_factory.mktemp("data"))
+    yield fork_server
+    fork_server.close()
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +23,9 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def uninjured(nursery: Nursery, lesson: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Result:
+def uninjured(fork_server: ForkServer, lesson: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Result:
     run = new_run(tmp_path_factory.mktemp("reference"), lesson, "run")
-    finish(nursery, run)
+    finish(fork_server, run)
     return result_of(run)
 
 

@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from trainer.models.base_ref import BaseRef, parse_base
+from trainer.settings import Settings
+
 SECRETS = os.environ["VOICETUNE_TEST_SECRETS"].split(os.pathsep)
 PORT = int(os.environ["HF_ENDPOINT"].rpartition(":")[2])
 # What runs other programs, and what a pickle does to find the function that it calls.
@@ -31,23 +34,26 @@ def watch(event: str, values: tuple[Any, ...]) -> None:
 
 
 def listen(model: str) -> None:
-    from trainer.models.bases import folder_of
-    from trainer.models.loading import open_checkpoint
+    from trainer.models.recognizer import open_recognizer
+    from trainer.models.resolve import find_model
 
-    open_checkpoint(folder_of(model))
+    open_recognizer(find_model(parsed(model), Settings.from_env(), whole=True))
 
 
 def train(model: str) -> None:
     """What `training.finetune` does with a base, in its order."""
-    from trainer.models.architectures import read_config
-    from trainer.models.bases import folder_of
-    from trainer.models.loading import open_base
-    from trainer.models.vocabulary import Vocabulary, read_vocabulary
+    from trainer.models.ctc_model import open_base
+    from trainer.models.resolve import find_model
+    from trainer.models.vocabulary import Vocabulary
+    from trainer.training.finetune import _own_vocabulary
 
-    folder = folder_of(model)
-    read_vocabulary(folder)
-    read_config(folder)
-    open_base(folder, Vocabulary({"[PAD]": 0, "[UNK]": 1, "|": 2, "x": 3}), {}, keep_head=False)
+    files = find_model(parsed(model), Settings.from_env())
+    _own_vocabulary(files, lambda kind, /, **fields: None)
+    open_base(files, Vocabulary({"[PAD]": 0, "[UNK]": 1, "|": 2, "x": 3}), {}, keep_head=False)
+
+
+def parsed(model: str) -> BaseRef:
+    return parse_base(model, on_space=False)
 
 
 def trap(model: str) -> None:
@@ -82,9 +88,11 @@ def answer(role: str, model: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    from trainer.models.opening import check_builds
+    from trainer.models.build import check_builds
+    from trainer.models.model_config import ModelConfig
 
-    check_builds(json.loads(os.environ["VOICETUNE_TEST_CONFIG"]))
+    config = ModelConfig(json.loads(os.environ["VOICETUNE_TEST_CONFIG"]))
+    check_builds(config, Settings.max_load_bytes)
     sys.addaudithook(watch)
     for case in json.load(sys.stdin):
         print(json.dumps(answer(case["role"], case["model"])), flush=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.models import save_tiny_base
+from tests.fakes.models import save_tiny_base, save_tiny_encoder
 from tests.fakes.sounds import save_folder
-from tests.faults.nursery import WEIGHTS, Job, Nursery
+from tests.faults.fork_server import WEIGHTS, ForkServer, Job
 from trainer.runs.events import EventReader
 from trainer.runs.run import Run, create_run
 from trainer.runs.view import RunView, fold
@@ -19,13 +19,20 @@ TEXTS = ["abc", "hello there", "no", "what is this", "one", "two three"]
 
 
 def save_lesson(folder: Path, **values: Any) -> Recipe:
-    """Dropout, masks, changed sound, two groups of weights, batches that are accumulated."""
-    data = save_folder(folder / "own", [(text, split) for split in ("train", "test") for text in TEXTS])
+    """Dropout, masks, changed sound, two groups of weights, batches that are accumulated; by `values` another base."""
+    data = save_folder(folder / "own", [(text, split) for split in ("train", "validation", "test") for text in TEXTS])
     settings: dict[str, Any] = {
         "max_steps": STEPS, "eval_steps": 4, "batch_seconds": 3.0, "gradient_accumulation": 2, "augment": True,
         "mask_time_prob": 0.3, "dropout": 0.1, "warmup_steps": 2, "head_learning_rate": 3e-3, "precision": "fp32",
+        "base": str(save_tiny_base(folder / "base")),
     }  # fmt: skip
-    return Recipe(base=str(save_tiny_base(folder / "base")), data=str(data), **(settings | values))
+    return Recipe(data=str(data), **(settings | values))
+
+
+def save_frozen_lesson(folder: Path) -> Recipe:
+    """The same where layers are frozen, in bf16, and the head learns alone for the first third."""
+    base = save_tiny_encoder(folder / "whisper")
+    return save_lesson(folder, base=str(base), frozen_layers=2, copies=2, head_steps=3, precision="bf16")
 
 
 @dataclass(frozen=True)
@@ -67,15 +74,15 @@ def faults_of(run: Run, reference: Result) -> Counter[str]:
     return found
 
 
-def finish(nursery: Nursery, run: Run) -> None:
+def finish(fork_server: ForkServer, run: Run) -> None:
     """Let it go on to its end."""
-    answer = nursery.do({"run": str(run.folder), "resume": bool(events_of(run))})
+    answer = fork_server.do({"run": str(run.folder), "resume": bool(events_of(run))})
     assert answer["code"] == 0, log_of(run)
 
 
-def attempt(nursery: Nursery, run: Run, job: Job) -> dict[str, Any]:
+def attempt(fork_server: ForkServer, run: Run, job: Job) -> dict[str, Any]:
     """One more attempt at it, with what is to happen in it."""
-    return nursery.do({"run": str(run.folder), "resume": bool(events_of(run)), **job})
+    return fork_server.do({"run": str(run.folder), "resume": bool(events_of(run)), **job})
 
 
 def new_run(folder: Path, recipe: Recipe, name: object) -> Run:

@@ -9,12 +9,11 @@ import pytest
 from tests.app.serving import start_app
 from tests.faults.apps import QuickApp, wait_until
 from trainer.runs.events import EventReader
-from trainer.runs.following import Follower
-from trainer.runs.identity import alive
-from trainer.runs.keeping import keeper_of
-from trainer.runs.processes import process_of
+from trainer.runs.follower import Follower
+from trainer.runs.lifecycle import owner_process_of
+from trainer.runs.process import alive, process_of
+from trainer.runs.queue import list_tickets, waiting
 from trainer.runs.run import Run, list_runs
-from trainer.runs.turns import line, waiting
 
 KILLS_IN_CI, KILLS = 3, 20
 SECONDS_TO_LEAVE = 8.0
@@ -30,24 +29,24 @@ def outlives(data: Path, kills: int) -> None:
     runs = [Run(data / "runs" / run_id) for run_id in app.ask(f"start {data} 2")]
     try:
         wait_until(lambda: sum(map(steps_of, runs)) > 0, 60, "nothing began to train")
-        holders = {ticket.run.id: ticket.holder for ticket in line(data / "turns")}
-        trains = line(data / "turns")[0].run
+        holders = {ticket.run.id: ticket.holder for ticket in list_tickets(data / "queue")}
+        trains = list_tickets(data / "queue")[0].run
         for _ in range(kills):
             app.kill()
             before = steps_of(trains)
             wait_until(lambda before=before: steps_of(trains) > before, 30, "it did not go on")  # type: ignore[misc]
             app = QuickApp(SECONDS="3600")
             assert sorted(app.ask(f"adopt {data}")) == sorted(run.id for run in runs)
-            keepers = [keeper_of(run) for run in runs]
-            assert [keeper and keeper["pid"] for keeper in keepers] == [app.process.pid] * 2
-            assert {ticket.run.id: ticket.holder for ticket in line(data / "turns")} == holders
+            owners = [owner_process_of(run) for run in runs]
+            assert [owner_process and owner_process["pid"] for owner_process in owners] == [app.process.pid] * 2
+            assert {ticket.run.id: ticket.holder for ticket in list_tickets(data / "queue")} == holders
         assert Follower(trains).view().state == "running"
     finally:
         asked = time.monotonic()
         app.close()
     assert time.monotonic() - asked < SECONDS_TO_LEAVE
     assert not any(alive(holder["pid"], holder["pid_started"]) for holder in holders.values())
-    assert waiting(data / "turns") == 0
+    assert waiting(data / "queue") == 0
     for run in runs:
         view = Follower(run).view()
         assert view.state == "stopped" and "Voicetune was shut down" in view.what
@@ -78,13 +77,13 @@ def test_what_dies_with_its_app_is_marked(tmp_path: Path) -> None:
 
 
 def test_another_app_does_not_touch_what_is_kept(tmp_path: Path) -> None:
-    keeper, other = QuickApp(SECONDS="3600"), QuickApp()
-    run = Run(tmp_path / "runs" / keeper.ask(f"start {tmp_path} 1")[0])
+    owner_process, other = QuickApp(SECONDS="3600"), QuickApp()
+    run = Run(tmp_path / "runs" / owner_process.ask(f"start {tmp_path} 1")[0])
     assert other.ask(f"adopt {tmp_path}") == []
     other.close()  # with SIGTERM
     assert process_of(run) is not None
-    assert keeper.ask(f"keeps {tmp_path}") == [run.id]
-    keeper.close()
+    assert owner_process.ask(f"keeps {tmp_path}") == [run.id]
+    owner_process.close()
     assert process_of(run) is None
 
 
@@ -102,8 +101,8 @@ def test_the_real_app_adopts_wipes_uploads_and_lets_trainers_save(tmp_path: Path
     app.process.wait()
     app = start_app(tmp_path)
     assert not uploads.exists()
-    keeper = keeper_of(run)
-    assert keeper is not None and keeper["pid"] == app.process.pid
+    owner_process = owner_process_of(run)
+    assert owner_process is not None and owner_process["pid"] == app.process.pid
     app.process.send_signal(signal.SIGTERM)
     wait_until(lambda: process_of(run) is None, SECONDS_TO_LEAVE, "the trainer did not leave")
     assert app.process.wait(timeout=20) == 0

@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TOKENS = ("hf_canary_in_the_environment", "hf_canary_on_the_disk", "hf_canary_of_netrc")
 SLOWEST = 3.0  # seconds that an answer may take; asserted with room, as other programs may run here
 ROOM = 4
+SECONDS_FOR_ALL = 500  # some 370 answers in one process; alone on two cores they take one
+
+pytestmark = pytest.mark.timeout(SECONDS_FOR_ALL + 100)  # the whole corpus is asked by the first test
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Host:
             input=json.dumps([{"role": role, "model": model} for role, model in cases]),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=SECONDS_FOR_ALL,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -170,7 +173,7 @@ def test_no_weights_of_a_refused_repo_were_fetched(outcome: Outcome) -> None:
     opened = {f"/evil/{repo.name}/" for repo in REPOS if repo.sentence is None or repo.roles != BOTH}
     downloads = [seen.path for seen in outcome.requests if seen.method == "HEAD" and ".safetensors" in seen.path]
     whole = [path for path in downloads if not path.endswith(".index.json")]
-    assert len(whole) > len(opened) / 2
+    assert len(whole) > len([repo for repo in REPOS if repo.sentence is None]) / 2
     assert not [path for path in whole if not any(path.startswith(repo) for repo in opened)]
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.models import files_in
+from tests.faults.fork_server import ForkServer, Job
 from tests.faults.lesson import Result, attempt, faults_of, finish, new_run, view_of
-from tests.faults.nursery import Job, Nursery
 from trainer.errors import UserError
-from trainer.models.loading import open_checkpoint
+from trainer.models.ctc_model import open_checkpoint
 from trainer.runs.events import EventReader
 from trainer.runs.run import Run
 from trainer.training.checkpoints import newest_whole, recover_model
@@ -23,7 +24,7 @@ CALLS = {"save": 4400, "model": 12_000}  # some so many calls into C make a chec
     "kills", [pytest.param(20), pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_killed_at_random_moments(
-    kills: int, nursery: Nursery, lesson: Recipe, uninjured: Result, folder: Path, seed: str
+    kills: int, fork_server: ForkServer, lesson: Recipe, uninjured: Result, folder: Path, seed: str
 ) -> None:
     rng = random.Random(seed)
     counts: Counter[str] = Counter()
@@ -31,7 +32,7 @@ def test_killed_at_random_moments(
         run = new_run(folder, lesson, counts["runs"])
         counts["runs"] += 1
         for _ in range(min(KILLS_A_RUN, kills - counts["kills"])):
-            answer = attempt(nursery, run, _job(rng))
+            answer = attempt(fork_server, run, _job(rng))
             if answer["code"] == 0:  # it came to its end before
                 break
             assert answer["code"] == -9, run.id
@@ -39,7 +40,7 @@ def test_killed_at_random_moments(
             counts["inside saves"] += answer["inside"]
             counts["unusable"] += not _usable(run)
         if view_of(run).state != "finished":
-            finish(nursery, run)
+            finish(fork_server, run)
         counts += faults_of(run, uninjured)
         print(f"{seed}: {dict(counts)}", flush=True)
     assert counts["lost"] == counts["doubled"] == counts["unusable"] == counts["other"] == 0, counts
@@ -64,7 +65,7 @@ def _usable(run: Run) -> bool:
     recover_model(run.model)  # as whoever watches does when it finds the process dead
     try:
         if "model_saved" in told:
-            open_checkpoint(run.model)
+            open_checkpoint(files_in(run.model))
     except UserError:
         return False
     return not view.over and ("checkpoint" not in told or newest_whole(run.checkpoints) is not None)

@@ -12,10 +12,10 @@ from huggingface_hub.utils import close_session
 from tests.fakes.hub_writes import Cut, WritableHub
 from tests.fakes.sharable import PICTURE, Publisher, kill, sharable_run
 from trainer.errors import UserError
-from trainer.hub import reach
-from trainer.publishing.publish import Hub, Token, publish
-from trainer.publishing.receipt import Receipt, receipt_of
-from trainer.publishing.wishes import Wish
+from trainer.hub import connectivity
+from trainer.publishing import publish as module
+from trainer.publishing.options import PublishOptions
+from trainer.publishing.publish import Hub, Receipt, Token, publish, receipt_of
 from trainer.runs.run import Run
 
 ANNA, HOST = "hf_canary_of_anna", "hf_canary_of_the_host"
@@ -49,7 +49,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setenv("HF_TOKEN", HOST)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(reach, "_probes", {})
+    connectivity._probes.clear()
+    monkeypatch.setattr(module, "WAITS", (0.0,) * len(module.WAITS))
     yield
     close_session()
 
@@ -64,8 +65,8 @@ def publisher() -> Publisher:
     return Publisher()
 
 
-def share(run: Run, hub: WritableHub, name: str = "model", token: Token | None = ANNA, **wish: object) -> Receipt:
-    return publish(run, Wish(name, **wish), token, PICTURE, Hub(hub.url))  # type: ignore[arg-type]
+def share(run: Run, hub: WritableHub, name: str = "model", token: Token | None = ANNA, **options: object) -> Receipt:
+    return publish(run, PublishOptions(name, **options), token, PICTURE, Hub(hub.url))  # type: ignore[arg-type]
 
 
 def assert_whole(hub: WritableHub, repo_id: str, run: Run, receipt: Receipt) -> None:
@@ -102,7 +103,7 @@ def test_dropped_at_twenty_points_it_recovers_or_says_so_and_is_finished_by_shar
     recovered = 0
     for number, (at, done, body) in enumerate(CUTS):
         name = f"dropped-{number}"
-        reach._probes.clear()
+        connectivity._probes.clear()
         hub.objects.clear()
         hub.calls.clear()
         hub.cut = Cut(at, done, body)
@@ -130,18 +131,51 @@ def test_only_what_changed_is_sent_again(hub: WritableHub, tmp_path: Path) -> No
     assert len(hub.uploads) == 1 and receipt_of(run) is not None
 
 
+@pytest.mark.parametrize("moods", [[503], [429, 503, 500]])
+def test_a_hub_in_trouble_for_a_moment_is_asked_again(
+    hub: WritableHub, run: Run, moods: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.moods = {"/api/models/anna/model/commit": list(moods)}
+    with caplog.at_level(logging.WARNING, "voicetune.hub"):
+        assert_whole(hub, "anna/model", run, share(run, hub))
+    assert len(hub.uploads) == 1 and len(hub.repos[("models", "anna/model")].commits) == 2
+    told = [record.getMessage() for record in caplog.records if record.name == "voicetune.hub"]
+    assert len(told) == len(moods) and all(f"status {mood};" in words for mood, words in zip(moods, told, strict=True))
+
+
+def test_what_will_not_pass_is_not_asked_again(hub: WritableHub, run: Run) -> None:
+    for status in (403, 413):
+        hub.calls.clear()
+        hub.statuses = {"/api/models/anna/model/commit": status}
+        with pytest.raises(UserError):
+            share(run, hub)
+        assert len([call for call in hub.calls if "/commit/" in call.path]) == 1
+
+
+def test_each_refusal_is_logged_without_what_was_sent(
+    hub: WritableHub, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.statuses = {"/api/repos/create": 418}
+    with caplog.at_level(logging.DEBUG, "voicetune.hub"), pytest.raises(UserError):
+        share(run, hub)
+    (record,) = [record for record in caplog.records if record.name == "voicetune.hub"]
+    words = record.getMessage()
+    assert "anna/model" in words and "418" in words and "HTTP" in words and record.levelname == "WARNING"
+    assert "http:" not in words and "127.0.0.1" not in words and ANNA not in words and record.exc_info is None
+
+
 def test_progress_counts_every_byte(hub: WritableHub, run: Run) -> None:
     heard: list[tuple[int, int]] = []
-    receipt = publish(run, Wish("m"), ANNA, PICTURE, Hub(hub.url), lambda *figures: heard.append(figures))
+    receipt = publish(run, PublishOptions("m"), ANNA, PICTURE, Hub(hub.url), lambda *figures: heard.append(figures))
     total = sum(receipt.files.values())
     assert heard[0] == (0, 0) and heard[-1] == (total, total)
     assert heard == sorted(heard) and len(heard) > 5
 
 
 def test_each_refusal_is_two_sentences(hub: WritableHub, run: Run) -> None:
-    def refused(name: str = "model", token: Token | None = ANNA, **wish: object) -> UserError:
+    def refused(name: str = "model", token: Token | None = ANNA, **options: object) -> UserError:
         with pytest.raises(UserError) as caught:
-            share(run, hub, name, token, **wish)
+            share(run, hub, name, token, **options)
         error = caught.value
         for sentence in (error.what, error.todo):
             assert sentence[0].isupper() or sentence.startswith("anna/")
@@ -274,7 +308,7 @@ def test_a_hub_that_answers_nonsense_is_refused_in_a_sentence(
         lambda: JSONResponse({"files": "none", "objects": 1, "name": None, "siblings": [{}]}),
         lambda: JSONResponse({"objects": [{"oid": 1}], "files": [{"path": "x"}]}),
     ]
-    for step in ("_whoami", "_create", "_write", "_batch", "_hide"):
+    for step in ("_whoami", "_create", "_preupload", "_commit", "_batch", "_hide"):
         for number, answer in enumerate(answers):
             with monkeypatch.context() as patched:
                 patched.setattr(hub, step, lambda call, match, answer=answer: answer())

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.apps import QuickApp, wait_until
+from trainer.runs.queue import list_tickets, waiting
 from trainer.runs.run import list_runs
-from trainer.runs.turns import line, waiting
 
 APPS, STARTS = 2, 10  # twenty at once
 ROUNDS_IN_CI, ROUNDS = 2, 50
@@ -28,7 +28,7 @@ def apps() -> Iterator[list[QuickApp]]:
 def diary_of(data: Path) -> list[list[str]]:
     """(in | out | collision, run) in the order of events."""
     file = data / "diary"
-    return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+    return [list_tickets.split() for list_tickets in file.read_text().splitlines()] if file.exists() else []
 
 
 def one_round(apps: list[QuickApp], data: Path) -> None:
@@ -40,7 +40,7 @@ def one_round(apps: list[QuickApp], data: Path) -> None:
     wait_until(lambda: len(diary_of(data)) >= 2 * len(started), SECONDS_A_ROUND, f"{diary_of(data)}")
     queued = sorted(list_runs(data / "runs"), key=lambda run: (run.folder / "config.json").stat().st_mtime_ns)
     assert diary_of(data) == [[what, run.id] for run in queued for what in ("in", "out")]
-    wait_until(lambda: waiting(data / "turns") == 0, 10, "tickets were left over")
+    wait_until(lambda: waiting(data / "queue") == 0, 10, "tickets were left over")
 
 
 def play(apps: list[QuickApp], folder: Path, rounds: int) -> None:
@@ -70,18 +70,18 @@ def test_the_line_takes_no_more_than_it_may_however_many_press_at_once(tmp_path:
     assert set(refused) == {"refused:3_trainings_are_waiting_in_line_already,_the_most_that_may."}
     for app in apps:
         app.close()  # which ends what it has started
-    assert waiting(tmp_path / "turns") == 0
+    assert waiting(tmp_path / "queue") == 0
 
 
 def test_a_killed_trainer_gives_its_turn_to_the_next(tmp_path: Path) -> None:
     app = QuickApp(SECONDS="60")
     runs = app.ask(f"start {tmp_path} 3")
     wait_until(lambda: len(diary_of(tmp_path)) == 1, 30, "the first did not start")
-    first = line(tmp_path / "turns")[0]
+    first = list_tickets(tmp_path / "queue")[0]
     (tmp_path / "occupied").unlink()  # the killed one cannot
     os.kill(int(first.holder["pid"]), 9)
     wait_until(lambda: len(diary_of(tmp_path)) == 2, 30, "the second did not start")
     assert diary_of(tmp_path)[0][1] == first.run.id != diary_of(tmp_path)[1][1]
-    assert waiting(tmp_path / "turns") == len(runs) - 1
+    assert waiting(tmp_path / "queue") == len(runs) - 1
     app.close()
-    assert waiting(tmp_path / "turns") == 0
+    assert waiting(tmp_path / "queue") == 0

@@ -10,12 +10,14 @@ from transformers import ParakeetFeatureExtractor, SeamlessM4TFeatureExtractor
 from tests.fakes.tiny_models import TINY, tiny_model
 from trainer.models.architectures import ARCHITECTURES
 from trainer.models.mctct import MCTCTFeatureExtractor
+from trainer.models.whisper_ctc import WhisperCTCFeatureExtractor
 
 LENGTHS = (400, 719, 720, 1040, 3200, 4799, 8000, 8017, 12345, 16000, 24001, 32000)  # samples at 16 kHz
 EXTRACTORS: dict[str, Any] = {
     "mctct": MCTCTFeatureExtractor,
     "wav2vec2-bert": lambda: SeamlessM4TFeatureExtractor(feature_size=80, stride=2),
     "parakeet_ctc": lambda: ParakeetFeatureExtractor(feature_size=80),
+    "whisper_ctc": WhisperCTCFeatureExtractor,
 }
 
 
@@ -48,7 +50,9 @@ def test_the_table_tells_the_model_s_frames(model_type: str) -> None:
 @pytest.mark.parametrize("model_type", ARCHITECTURES)
 def test_the_table_names_the_head_and_what_can_be_frozen(model_type: str) -> None:
     row, model = ARCHITECTURES[model_type], tiny_model(model_type)
-    assert getattr(model, row.head).weight.shape[0] == 8
+    output: Any = model.get_submodule(row.output_layer)
+    assert output.weight.shape[0] == len(output.bias) == 8
+    assert row.output_layer.startswith(row.head)
     assert hasattr(model, "freeze_feature_encoder") == row.freezes
     config = getattr(model.config, row.part) if row.part else model.config
     for key in (*row.dropouts, *row.zeroed):

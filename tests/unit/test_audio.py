@@ -6,9 +6,12 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -16,8 +19,9 @@ import soundfile
 from tests.benchmarks import decode_hardcases
 from tests.conftest import SPEECH
 from trainer.errors import UserError
+from trainer.speech import audio
 from trainer.speech.audio import SAMPLE_RATE, AudioLimits, is_silent, load_audio, to_wav
-from trainer.speech.containers import Undecodable, container_blocks
+from trainer.speech.av_decoder import TooMuchWork, Undecodable, container_blocks
 
 TABLE = SPEECH / "hardcases" / "files.tsv"
 HARDCASES = [row.split("\t")[0] for row in TABLE.read_text().splitlines()[1:]] if TABLE.is_file() else ["any"]
@@ -76,6 +80,50 @@ def test_no_hard_case_takes_long_or_much_memory(speech: Path) -> None:
     assert figures["memory_mb"] < 300
 
 
+def test_no_file_takes_more_work_than_is_allowed() -> None:
+    """Of a processor, so that a busy machine refuses nothing; the decoder's own process has the same limit."""
+    studio = encoded(sine(2.0, 384_000), 384_000, "FLAC")
+    assert load_audio(studio).seconds == pytest.approx(2.0, abs=0.01)
+    with pytest.raises(UserError, match="takes too long to decode"):
+        load_audio(studio, AudioLimits(work_seconds=0.0))
+    an_hour = webm(3600)
+    with pytest.raises(TooMuchWork):
+        for _ in container_blocks(an_hour, 1, sound_seconds=0):
+            pass
+
+
+def test_sound_earns_more_work() -> None:
+    """So that a limit that is small enough for a damaged file does not cut a long one short."""
+    limits = AudioLimits(seconds=3600.0, work_seconds=0.5)
+    assert load_audio(webm(1500), limits).seconds == pytest.approx(1500, abs=0.1)
+
+
+def broken_frames(size: int) -> bytes:
+    """AAC frames of a header and nothing else: each is a reason for FFmpeg to go on to the next."""
+    return b"\xff\xf1\x50\x80\x00\xff\xfc" * (size // 7)
+
+
+def lost_frames(size: int) -> bytes:
+    """An MP3 of a few frames, and then headers of frames that cannot be: libmpg123 looks for the next one for ever."""
+    return encoded(sine(1.0, 16_000), 16_000, "MP3")[:2000] + b"\xff\xe2\x00" * (size // 3)
+
+
+@pytest.mark.parametrize("damaged", [broken_frames(40 * 2**20), lost_frames(4 * 2**20)], ids=["aac", "mp3"])
+def test_a_damaged_file_that_no_sound_comes_of_is_given_up(damaged: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before its end, also where it never comes to the point of giving out sound."""
+    opened: list[audio._Bytes] = []
+
+    class Noted(audio._Bytes):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            opened.append(self)
+
+    monkeypatch.setattr(audio, "_Bytes", Noted)
+    with pytest.raises(UserError, match="takes too long to decode"):
+        load_audio(damaged, AudioLimits(work_seconds=0.1))
+    assert all(file.tell() < len(damaged) / 2 for file in opened)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by Linux's /proc")
 def test_small_files_that_unfold_to_hours_are_refused_early(tmp_path: Path) -> None:
     (tmp_path / "four_hours.flac").write_bytes(encoded(np.zeros(4 * 3600 * 8000, np.int16), 8000, "FLAC"))
@@ -87,6 +135,16 @@ def test_small_files_that_unfold_to_hours_are_refused_early(tmp_path: Path) -> N
     assert figures["refused"] == 2
     assert figures["slowest_seconds"] < 30  # hangs; how long it takes is told by tests.benchmarks.decode_hardcases
     assert figures["memory_mb"] < 150
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_on_disk_are_the_same_samples_in_a_file_that_nobody_sees(rate: int) -> None:
+    data = encoded(sine(20, rate), rate)
+    before = set(Path(tempfile.gettempdir()).iterdir())
+    mapped = load_audio(data, on_disk=True).samples
+    assert isinstance(mapped, np.memmap) and not mapped.flags.writeable
+    assert not {path for path in set(Path(tempfile.gettempdir()).iterdir()) - before if path.is_file()}
+    assert np.array_equal(mapped, load_audio(data).samples) and not is_silent(mapped)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 192_000])
@@ -107,6 +165,25 @@ def test_resampling_is_librosas() -> None:
     assert abs(len(ours) - len(theirs)) <= 1
     shorter = min(len(ours), len(theirs))
     np.testing.assert_allclose(ours[:shorter], theirs[:shorter], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("mp2", "mp2"), ("mpegts", "mp2"), ("adts", "aac"), ("wv", "wavpack")]
+)
+def test_what_ffmpeg_calls_otherwise_is_decoded_too(container: str, codec: str) -> None:
+    """A file says which kind of sound it holds, and FFmpeg which of several decoders of that kind it takes."""
+    file = io.BytesIO()
+    tone = (9000 * np.sin(np.arange(48_000) / 24)).astype("<i2")
+    with av.open(file, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        resampler = av.AudioResampler(stream.format, "mono", 48_000, stream.codec_context.frame_size or None)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            out.mux(stream.encode(part))
+        out.mux(stream.encode(None))
+    sound = load_audio(file.getvalue())
+    assert sound.seconds == pytest.approx(1.0, abs=0.1) and np.abs(sound.samples).max() > 0.1
 
 
 def test_blocks_of_an_mp3_join_without_a_click() -> None:

@@ -6,18 +6,16 @@ from typing import Any
 import pytest
 from transformers import TrainingArguments, set_seed
 
+from tests.fakes.models import files_in
 from tests.fakes.sounds import say
 from tests.fakes.tiny_models import tiny_model
+from tests.fakes.training import trainer_for
 from trainer.models.architectures import ARCHITECTURES
-from trainer.models.loading import open_base
+from trainer.models.ctc_model import open_base
 from trainer.models.vocabulary import vocabulary_for
 from trainer.speech.audio import to_16_bit
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
-from trainer.training.clips import ClipDataset
-from trainer.training.ctc_trainer import CTCTrainer
-from trainer.training.device import choose_device
-from trainer.training.evaluating import Evaluation
 from trainer.training.recipe import Recipe
 
 TEXTS = ["no", "what is this"]
@@ -31,23 +29,20 @@ def _gradient_norm(model_type: str, folder: Path, checkpointing: bool) -> float:
         silent["mask_time_prob"] = 0.0
     vocabulary = vocabulary_for(TEXTS, LOCALES["en-US"])
     set_seed(0)
-    checkpoint = open_base(folder / "base", vocabulary, silent, keep_head=False)
+    checkpoint = open_base(files_in(folder / "base"), vocabulary, silent, keep_head=False)
     arguments = TrainingArguments(
         str(folder), max_steps=1, logging_steps=1, use_cpu=True, report_to=[], remove_unused_columns=False,
         save_strategy="no", disable_tqdm=True, activation_checkpointing=checkpointing, max_grad_norm=1e9,
     )  # fmt: skip
     recipe = Recipe(batch_seconds=None, batch_clips=2)
-    dataset = ClipDataset(EXAMPLES, checkpoint)
-    trainer = CTCTrainer(checkpoint, recipe, choose_device("fp32"), arguments, dataset, dataset, check_model=_unused)
+    trainer = trainer_for(checkpoint, EXAMPLES, recipe, arguments)
     trainer.train()
     return float(next(entry["grad_norm"] for entry in trainer.state.log_history if "grad_norm" in entry))
 
 
-def _unused(step: int) -> Evaluation:
-    raise AssertionError("no evaluation was asked for")
-
-
-@pytest.mark.parametrize("model_type", ["wav2vec2", "wav2vec2-conformer", "mctct", "wav2vec2-bert", "parakeet_ctc"])
+@pytest.mark.parametrize(
+    "model_type", ["wav2vec2", "wav2vec2-conformer", "mctct", "wav2vec2-bert", "parakeet_ctc", "whisper_ctc"]
+)
 def test_gradients_are_the_same_with_and_without(model_type: str, tmp_path: Path) -> None:
     plain = _gradient_norm(model_type, tmp_path, checkpointing=False)
     assert _gradient_norm(model_type, tmp_path, checkpointing=True) == pytest.approx(plain, rel=1e-4)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from trainer.errors import is_disk_full
 from trainer.training.checkpoints import (
     MANIFEST,
+    SavePace,
     drop_after,
     newest_whole,
     prune,
@@ -18,8 +20,6 @@ from trainer.training.checkpoints import (
     save_step,
     saved_steps,
 )
-from trainer.training.disk import is_disk_full
-from trainer.training.pace import SavePace
 
 
 def write(folder: Path) -> None:

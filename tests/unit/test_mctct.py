@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC, PreT
 from tests.parity.mctct_cases import CASES, EVERY, RATE, draw_features, draw_labels, draw_waveform
 from tests.parity.mctct_ours import CLOSE, apart, drawn_batch, drawn_model, facts, logits_of, recording
 from trainer.models.mctct import MCTCTConfig, MCTCTFeatureExtractor, MCTCTForCTC, register
-from trainer.models.mctct.front_end import frames_after_convolutions
+from trainer.models.mctct.modeling_mctct import frames_after_convolutions
 
 register()
 

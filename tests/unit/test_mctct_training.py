@@ -9,8 +9,7 @@ from transformers import Trainer, TrainingArguments
 from tests.parity.mctct_cases import CASES, RATE, draw_waveform
 from tests.parity.mctct_ours import QUIET, drawn_batch, drawn_model, logits_of
 from trainer.models.mctct import MCTCTConfig, MCTCTFeatureExtractor, MCTCTForCTC
-from trainer.models.mctct.front_end import frames_after_convolutions
-from trainer.models.mctct.spec_augment import spec_augment
+from trainer.models.mctct.modeling_mctct import frames_after_convolutions, spec_augment
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

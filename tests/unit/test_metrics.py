@@ -1,5 +1,7 @@
 """The figures that people see are jiwer's, over all clips together, and work without a network."""
 
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,31 @@ def test_evaluate_metrics_work_offline(tmp_path: Path, monkeypatch: pytest.Monke
     assert wer.compute() == {"wer": expected.wer}
     both = evaluate.combine([Wer(cache_dir=str(tmp_path)), Cer(cache_dir=str(tmp_path))])
     assert both.compute(predictions=hypotheses, references=references) == {"wer": expected.wer, "cer": expected.cer}
+
+
+def test_error_rates_by_way_of_evaluate_touch_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from evaluate import config
+
+    from trainer.speech.evaluate_metrics import measured
+
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    monkeypatch.setattr(config, "HF_METRICS_CACHE", blocked / "metrics")  # as on a disk that cannot be written to
+    monkeypatch.setattr(tempfile, "tempdir", str(blocked / "tmp"))
+    references, hypotheses = ["a b c d", "e"], ["a x c", ""]
+    assert measured(references, hypotheses) == error_rates(references, hypotheses)
+    with pytest.raises(ValueError, match=r"[Mm]ismatch|2 references"):
+        measured(["a", "b"], ["a"])
+
+
+def test_metrics_of_several_trainings_do_not_meet() -> None:
+    from trainer.speech.evaluate_metrics import Wer
+
+    def rate(number: int) -> float:
+        metric = Wer()
+        for clip in range(20):
+            metric.add_batch(predictions=["x" if clip < number else "a"], references=["a"])
+        return float(metric.compute()["wer"])
+
+    with ThreadPoolExecutor(8) as several:
+        assert list(several.map(rate, range(20))) == [number / 20 for number in range(20)]

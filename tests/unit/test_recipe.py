@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from trainer.errors import UserError
-from trainer.training.presets import PRESETS, preset_of
-from trainer.training.recipe import Recipe
+from trainer.training.recipe import PRESETS, Recipe, preset_of
 
 
 @pytest.mark.parametrize(
@@ -63,3 +62,9 @@ def test_the_guides_recipe_is_the_guides() -> None:
 def test_unknown_presets_name_the_known() -> None:
     with pytest.raises(UserError, match="quick"):
         preset_of("slow")
+
+
+def test_a_field_that_was_renamed_is_still_read() -> None:
+    values = Recipe(eval_clips=7).to_dict()
+    values["test_clips"] = values.pop("eval_clips")
+    assert Recipe.from_dict(values) == Recipe(eval_clips=7)

@@ -1,10 +1,8 @@
-"""Events, views and folders of runs: what is shown is what was written, whatever happens to the writer."""
+"""Events and views of runs: what is shown is what was written, whatever happens to the writer."""
 
 import errno
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +10,32 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import HopelessError, UserError
-from trainer.runs.archive import zip_model
-from trainer.runs.events import EventLog, EventReader
-from trainer.runs.following import Follower
-from trainer.runs.identity import alive, own_identity
-from trainer.runs.resuming import announce, is_announced
-from trainer.runs.run import Run, create_run, find_run, list_runs, new_run_folder
-from trainer.runs.thinning import thin
-from trainer.runs.turns import turn, waiting
-from trainer.runs.view import Point, RunView, failure, fold
+from trainer.runs.events import Event, EventLog, EventReader
+from trainer.runs.follower import Follower
+from trainer.runs.lifecycle import announce, is_announced
+from trainer.runs.queue import waiting
+from trainer.runs.run import Run, create_run
+from trainer.runs.train import train_run
+from trainer.runs.view import MOST_NOTES, Point, RunView, failure, fold, thin
+from trainer.settings import Settings
 from trainer.training.recipe import Recipe
+from trainer.training.stop_signal import StopSignal
+
+BASE = {"time": "2026-11-23T15:12:04.000+00:00", "attempt": 1}
+
+
+def test_the_end_is_told_before_the_next_ones_turn(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    recipe = Recipe(base=str(tmp_path / "nowhere"), data="practice")
+    run = create_run(tmp_path / "run", recipe)
+    seen: dict[str, list[int]] = {}
+
+    def look(event: Event) -> None:
+        seen.setdefault(event["event"], []).append(waiting(settings.queue_dir))
+
+    assert train_run(run, settings, look, StopSignal(run.stop_file))["event"] == "failed"
+    assert seen["queued"] == [0] and seen["started"] == [1] and seen["failed"] == [1]
+    assert waiting(settings.queue_dir) == 0
 
 
 def test_events_are_numbered_on_after_a_restart_and_a_torn_line(tmp_path: Path) -> None:
@@ -51,11 +65,12 @@ def test_readers_take_only_whole_new_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     reader = EventReader(path)
     assert reader.read_new() == []
-    path.write_text('{"event": "a", "seq": 0}\n{"event": "b", ')
+    first, second = (json.dumps({**BASE, "event": name, "seq": seq}) + "\n" for seq, name in enumerate("ab"))
+    path.write_text(first + second[:40])
     assert [event["event"] for event in reader.read_new()] == ["a"]
     assert reader.read_new() == []
     with path.open("a") as file:
-        file.write('"seq": 1}\n')
+        file.write(second[40:])
     assert [event["event"] for event in reader.read_new()] == ["b"]
 
 
@@ -87,6 +102,86 @@ def test_a_view_tells_the_run(tmp_path: Path) -> None:
     assert view.best is not None and (view.best.step, view.best.wer) == (5, 0.5)
     assert [point.value for point in view.losses] == [9.0, 8.0, 7.0, 6.0, 5.0]
     assert view.remaining(time.time()) is None
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_no_time_is_left_of_what_is_stopping(stopping: bool, tmp_path: Path) -> None:
+    def tell(log: EventLog) -> None:
+        log.append("started", max_steps=10, pid=7, pid_started=1.0)
+        log.append("phase", phase="training", done=0, total=10)
+        for step in range(1, 6):
+            log.append("log", step=step, loss=1.0)
+        if stopping:
+            log.append("stopping", step=5)
+
+    view = _told(tmp_path, tell)
+    assert (view.state, view.remaining(time.time() + 9) is None) == ("stopping" if stopping else "running", stopping)
+
+
+def test_a_test_counts_for_the_model_that_was_tested(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    _cut_off(log)
+    log.append("tested", step=6, loss=3.5, wer=0.6, cer=0.45, clips=9, untrained_wer=1.0, untrained_cer=0.9)
+    view = fold(RunView(), EventReader(log.path).read_new())
+    assert view.test is not None and (view.test.step, view.test.wer) == (6, 0.6)
+    assert view.untrained_test is not None and view.untrained_test.cer == 0.9
+    log.append("resumed", step=4, checked=0)
+    resumed = fold(RunView(), EventReader(log.path).read_new())
+    assert resumed.test == view.test, "the model that was kept is the same"
+    log.append("evaluated", step=8, loss=2.0, wer=0.4, cer=0.3, guesses=[])
+    log.append("model_saved", step=8)
+    view = fold(RunView(), EventReader(log.path).read_new())
+    assert view.test is None and view.best is not None, "another model lies there now"
+    log.append("tested", step=8, loss=2.5, wer=0.5, cer=0.35, clips=9, untrained_wer=None, untrained_cer=None)
+    view = fold(RunView(), EventReader(log.path).read_new())
+    assert view.test is not None and view.test.wer == 0.5 and view.untrained_test is None
+
+
+def test_notes_are_bounded_and_the_newest_are_shown() -> None:
+    told = {"time": "2026-11-26T12:00:00+00:00", "attempt": 1, "event": "note"}
+    view = fold(RunView(), [{**told, "seq": number, "text": f"{number}"} for number in range(50_000)])
+    assert view.notes == [f"{number}" for number in range(50_000 - MOST_NOTES, 50_000)]
+
+
+def test_a_better_model_of_the_same_step_has_not_been_tested(tmp_path: Path) -> None:
+    """The steps after the checkpoint are made anew on resuming, and may come out otherwise on another machine."""
+    log = EventLog(tmp_path / "events.jsonl")
+    _cut_off(log)
+    log.append("tested", step=6, loss=3.5, wer=0.6, cer=0.45, clips=9, untrained_wer=1.0, untrained_cer=0.9)
+    log.append("queued", pid=8, pid_started=2.0)
+    log.append("started", max_steps=10, pid=8, pid_started=2.0)
+    log.append("model_saved", step=6)  # as it lies there
+    log.append("resumed", step=4, checked=0)
+    log.append("phase", phase="training", done=4, total=10)
+    log.append("evaluated", step=6, loss=3.1, wer=0.55, cer=0.4, guesses=[])
+    view = fold(RunView(), EventReader(log.path).read_new())
+    assert view.test and view.best and (view.test.wer, view.best.wer) == (0.6, 0.5), (
+        "the kept one's, not the worse one's"
+    )
+    log.append("evaluated", step=6, loss=2.9, wer=0.45, cer=0.3, guesses=[])
+    log.append("model_saved", step=6)
+    view = fold(RunView(), EventReader(log.path).read_new())
+    assert view.test is None and view.best and view.best.wer == 0.45
+
+
+def test_a_rented_machines_model_may_arrive_after_it_was_tested(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append("started", max_steps=10, pid=7, pid_started=1.0)
+    log.append("phase", phase="training", done=0, total=10)
+    log.append("evaluated", step=6, loss=3.0, wer=0.5, cer=0.4, guesses=[])
+    log.append("tested", step=6, loss=3.5, wer=0.6, cer=0.45)
+    log.append("model_saved", step=6)
+    view = fold(RunView(), EventReader(log.path).read_new())
+    assert view.test and view.best and (view.test.wer, view.best.wer) == (0.6, 0.5)
+
+
+def test_what_an_older_run_told_of_its_clips_can_be_read(tmp_path: Path) -> None:
+    def tell(log: EventLog) -> None:
+        facts = {"train_clips": 8, "test_clips": 2, "train_seconds": 9.0, "test_seconds": 2.5, "left_out": {}}
+        log.append("data", source="Practice voices", note="", **facts)
+
+    data = _told(tmp_path, tell).data
+    assert data is not None and (data.test_clips, data.validation_clips, data.kind) == (2, 0, "")
 
 
 def _cut_off(log: EventLog) -> None:
@@ -189,136 +284,3 @@ def test_twenty_thousand_points_are_thinned_with_exact_ends_and_extremes() -> No
     assert thinned[0] == points[0] and thinned[-1] == points[-1]
     assert points[777] in thinned and points[12_345] in thinned
     assert [point.step for point in thinned] == sorted({point.step for point in thinned})
-
-
-def test_folders_are_found_only_by_their_owner(tmp_path: Path) -> None:
-    mine = create_run(new_run_folder(tmp_path, "de-DE"), Recipe(locale="de-DE"), owner="me")
-    theirs = create_run(new_run_folder(tmp_path, "en-US"), Recipe(), owner="them")
-    assert [run.id for run in list_runs(tmp_path, "me")] == [mine.id]
-    assert len(list_runs(tmp_path)) == 2
-    assert find_run(tmp_path, theirs.id, "me") is None
-    found = find_run(tmp_path, mine.id, "me")
-    assert found is not None and found.recipe().locale == "de-DE"
-    for hostile in ("..", "../x", "/etc", "", mine.id + "/../" + theirs.id):
-        assert find_run(tmp_path, hostile, "me") is None
-
-
-def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("ten years of work")
-    with pytest.raises(UserError, match="not empty"):
-        create_run(tmp_path, Recipe())
-    with pytest.raises(UserError, match="no model"):
-        zip_model(Run(tmp_path), tmp_path)
-
-
-def test_a_process_is_known_by_pid_and_start_time() -> None:
-    me = own_identity()
-    assert alive(int(me["pid"]), me["pid_started"])
-    assert not alive(int(me["pid"]), me["pid_started"] - 3600)
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    while child.poll() is None:
-        time.sleep(0.01)
-    assert not alive(child.pid, time.time())
-
-
-def test_a_run_whose_trainer_died_is_interrupted(tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    log = EventLog(tmp_path / "events.jsonl")
-    import psutil
-
-    log.append("started", max_steps=5, pid=child.pid, pid_started=psutil.Process(child.pid).create_time())
-    follower = Follower(Run(tmp_path))
-    assert follower.view().state == "running"
-    (tmp_path / "stop").touch()
-    assert follower.view().state == "stopping"
-    child.kill()
-    child.wait()
-    time.sleep(1.1)  # it looks at the process once a second
-    view = follower.view()
-    assert view.state == "interrupted" and view.todo
-
-
-_WAITER = """
-import sys, time
-from pathlib import Path
-from trainer.runs.run import Run
-from trainer.runs.turns import turn
-folder, name, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-with turn(folder / "turns", Run(folder / name), lambda place: None, lambda: None):
-    with (folder / "diary").open("a") as diary: diary.write(f"{name} in\\n")
-    time.sleep(seconds)
-    with (folder / "diary").open("a") as diary: diary.write(f"{name} out\\n")
-"""
-
-
-def _waiter(folder: Path, name: str, seconds: float) -> subprocess.Popen[bytes]:
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.Popen([sys.executable, "-c", _WAITER, str(folder), name, str(seconds)], cwd=root)
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
-def test_one_at_a_time_in_order_and_a_killed_one_does_not_block(tmp_path: Path) -> None:
-    diary = tmp_path / "diary"
-    first = _waiter(tmp_path, "first", 60)
-    _wait_for(lambda: diary.exists())
-    others = []
-    for number in range(3):
-        others.append(_waiter(tmp_path, f"other{number}", 0.1))
-        _wait_for(lambda number=number: waiting(tmp_path / "turns") == number + 2)  # type: ignore[misc]
-    assert diary.read_text().split("\n")[:-1] == ["first in"]
-    first.kill()
-    first.wait()
-    for process in others:
-        assert process.wait(timeout=30) == 0
-    lines = diary.read_text().split("\n")[1:-1]
-    assert lines == [f"other{n} {what}" for n in range(3) for what in ("in", "out")]
-    assert waiting(tmp_path / "turns") == 0
-
-
-def test_places_are_told_and_waiting_can_be_given_up(tmp_path: Path) -> None:
-    first = _waiter(tmp_path, "first", 60)
-    try:
-        _wait_for(lambda: (tmp_path / "diary").exists())
-        places: list[int] = []
-
-        class GivenUpError(Exception):
-            pass
-
-        def check() -> None:
-            if places:
-                raise GivenUpError
-
-        with pytest.raises(GivenUpError), turn(tmp_path / "turns", Run(tmp_path / "mine"), places.append, check):
-            pytest.fail("it was not its turn")
-        assert places == [1]
-        assert waiting(tmp_path / "turns") == 1
-    finally:
-        first.kill()
-        first.wait()
-
-
-def test_secrets_of_the_host_do_not_reach_the_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.runs import processes
-
-    seen: dict[str, str] = {}
-
-    class Process:
-        pid = os.getpid()
-
-        def __init__(self, *args: object, env: dict[str, str], **kwargs: object) -> None:
-            seen.update(env)
-
-        def wait(self) -> int:
-            return 0
-
-    monkeypatch.setenv("HF_TOKEN", "hf_canary")
-    monkeypatch.setattr(processes, "gpu_count", lambda: 1)
-    monkeypatch.setattr(subprocess, "Popen", Process)
-    processes.start_trainer(create_run(tmp_path / "run", Recipe()))
-    assert "hf_canary" not in seen.values() and seen["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"

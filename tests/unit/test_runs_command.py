@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,13 @@ import pytest
 from tests.fakes.run_folder import write_run
 from trainer.__main__ import main
 from trainer.errors import UserError
-from trainer.runs.deleting import delete_run, sweep
-from trainer.runs.following import view_of
-from trainer.runs.run import list_runs
+from trainer.runs.follower import view_of
+from trainer.runs.run import LOCAL_OWNER, Run, list_runs
+from trainer.runs.storage import delete_run, sweep
+from trainer.settings import Settings
+from trainer.speech.locales import LOCALES
+from trainer.transcription.model_list import model_choices
+from trainer.ui.wording import summary
 
 
 @pytest.fixture
@@ -30,7 +35,30 @@ def test_list_names_every_run_the_newest_first(data: Path, capsys: pytest.Captur
     assert all(0 <= run["wer"] <= 1 and run["bytes"] > 0 for run in runs)
     assert main(["runs", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert all("test" in line for line in lines[1:3]) and "26.0%" in lines[1]
     assert len(lines) == 4 and lines[-1].endswith("in all, of at most 50 GB")
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the system has no such thing")
+def test_a_time_is_the_readers_own_in_every_list(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run ids are in UTC; in Tokyo it is nine hours later, and another day."""
+    made = write_run(data)
+    run = Run(made.folder.rename(made.folder.with_name("20261123-231204-en-US-9f3a1c")))
+    settings = Settings(data_dir=data)
+    try:
+        for zone, moment in (("Asia/Tokyo", "24 Nov, 08:12"), ("America/New_York", "23 Nov, 18:12")):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            assert model_choices(settings, LOCAL_OWNER)[0].label.endswith(f"· {moment}")
+            assert summary(view_of(run), LOCALES["en-US"], run.created).startswith(f"{moment} · ")
+            for command in ("list", "show"):
+                assert main(["runs", command]) == 0
+                assert moment in capsys.readouterr().out
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_show_says_what_came_of_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +66,11 @@ def test_show_says_what_came_of_it(data: Path, capsys: pytest.CaptureFixture[str
     assert main(["runs", "show", run.id]) == 0
     shown = capsys.readouterr().out
     assert "The computer ran out of memory." in shown and "smaller batch" in shown
+    assert "judged_by  validation" in shown
+    assert main(["runs", "show", "--json", write_run(data).id]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["judged_by"], figures["wer"], figures["test"]["wer"]) == ("test", 0.26, 0.26)
+    assert figures["validation"]["wer"] != 0.26 and figures["before"] == {"wer": 1.0, "cer": 1.0}
     assert main(["runs", "show", "--json"]) == 0  # the newest
     assert json.loads(capsys.readouterr().out)["recipe"]["locale"] == "en-US"
 

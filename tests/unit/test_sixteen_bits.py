@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.fakes.models import save_tiny_base
+from tests.fakes.models import files_in, save_tiny_base
 from tests.fakes.sounds import say, wav
-from trainer.models.loading import Checkpoint, open_base
+from trainer.models.ctc_model import Checkpoint, open_base
+from trainer.models.inference import Transcriber
 from trainer.models.vocabulary import vocabulary_for
 from trainer.settings import Settings
 from trainer.speech.audio import from_16_bit, load_audio, to_16_bit
 from trainer.speech.dataset import Preparation, Splitting
 from trainer.speech.locales import LOCALES
 from trainer.speech.sources import RawClip, Source
-from trainer.training.clips import ClipDataset
-from trainer.transcription.session import transcribe_with
-from trainer.transcription.transcriber import Transcriber
+from trainer.training.data import ClipDataset
+from trainer.transcription.transcribe import transcribe_with
 
 EN = LOCALES["en-US"]
 TEXT = "hello there"
@@ -34,7 +34,7 @@ def test_what_a_file_holds_comes_out_unchanged() -> None:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Checkpoint:
-    return open_base(save_tiny_base(tmp_path / "base"), vocabulary_for([TEXT], EN), {}, keep_head=False)
+    return open_base(files_in(save_tiny_base(tmp_path / "base")), vocabulary_for([TEXT], EN), {}, keep_head=False)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100])
@@ -45,7 +45,7 @@ def test_a_training_clip_is_what_is_transcribed(checkpoint: Checkpoint, rate: in
     clip = wav(spoken.astype(np.float32), rate)
     source = Source("folder", [RawClip("a", clip, TEXT, "train"), RawClip("b", clip, TEXT, "test")])
     prepare = Preparation(EN, "lower", Settings(data_dir=tmp_path), checkpoint.frames)
-    dataset = prepare(source, Splitting(source.clips[:1], source.clips[1:]))
+    dataset = prepare(source, Splitting(source.clips[:1], source.clips[1:], source.clips[1:]))
     assert not dataset.left_out and dataset.train[0].seconds == pytest.approx(len(sound) / 16_000, abs=0.01)
     trained = ClipDataset(dataset.train, checkpoint)[0]["waveform"]
     assert np.array_equal(checkpoint.fit(trained), checkpoint.fit(load_audio(clip).samples))

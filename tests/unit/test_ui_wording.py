@@ -4,16 +4,17 @@ import time
 
 import pytest
 
-from trainer.runs.view import Evaluation, Point, RunView
+from trainer.formatting import about, clock, duration, one_in, percent, sound_length
+from trainer.runs.view import DataReport, EvalPoint, Point, RunView
 from trainer.speech.locales import LOCALES
-from trainer.ui.wording import about, announcement, clock, duration, percent, result_sentence, sound_length, summary
+from trainer.ui.wording import announcement, ears, result_sentence, summary
 
 ENGLISH, CHINESE = LOCALES["en-US"], LOCALES["zh-CN"]
 
 
 def ended(state: str, *rates: tuple[int, float], best: int | None = None, seconds: float = 160) -> RunView:
     view = RunView(state=state, max_steps=300, started=1000.0, ended=1000.0 + seconds, best_step=best)  # type: ignore[arg-type]
-    view.evaluations = [Evaluation(step, 1.0, rate, rate / 2) for step, rate in rates]
+    view.evaluations = [EvalPoint(step, 1.0, rate, rate / 2) for step, rate in rates]
     view.step = rates[-1][0] if rates else 0
     return view
 
@@ -34,6 +35,7 @@ def test_duration(seconds: float, words: str) -> None:
         (170, "about 3 minutes"),
         (2350, "about 40 minutes"),
         (3500, "about an hour"),
+        (5000, "about an hour"),
         (7000, "about 2 hours"),
         (90_000, "about a day"),
         (260_000, "about 3 days"),
@@ -68,6 +70,30 @@ def test_a_finished_run_in_one_sentence() -> None:
     view = ended("finished", (0, 1.0), (300, 0.184), best=300)
     assert result_sentence(view, ENGLISH) == "Word errors fell from 100 % to 18 % in 2 min 40 s."
     assert result_sentence(view, CHINESE) == "Character errors fell from 50 % to 9 % in 2 min 40 s."
+
+
+DATA = DataReport("Practice voices", "", 180, 34, 600.0, 100.0, {}, 21, 70.0, "practice")
+
+
+def test_the_result_is_that_of_clips_which_decided_nothing() -> None:
+    view = ended("finished", (0, 1.0), (300, 0.184), best=300)
+    view.data, view.tested = DATA, EvalPoint(300, 1.0, 0.3, 0.1)
+    view.untrained_test = EvalPoint(0, None, 0.9, 0.8)
+    by = "on the 34 clips kept aside for the end"
+    assert result_sentence(view, ENGLISH) == f"Word errors fell from 90 % to 30 % in 2 min 40 s, {by}."
+    assert result_sentence(view, CHINESE) == f"Character errors fell from 80 % to 10 % in 2 min 40 s, {by}."
+    assert summary(view, ENGLISH, 0.0).endswith("90 % → 30 %")
+    view.untrained_test = None
+    assert result_sentence(view, ENGLISH) == f"Word errors are at 30 % after 2 min 40 s, {by}."
+
+
+def test_a_stop_that_did_not_wait_for_them_says_what_its_figures_are_of() -> None:
+    view = ended("stopped", (0, 1.0), (120, 0.6), best=120)
+    view.data = DATA
+    assert result_sentence(view, ENGLISH) == (
+        "Stopped after 120 of 300 steps. Word errors fell from 100 % to 60 % in 2 min 40 s, on the 21 clips it was "
+        "watched by. The 34 clips kept aside for the end were not read."
+    )
 
 
 def test_a_run_that_gained_nothing_says_so() -> None:
@@ -113,3 +139,29 @@ def test_the_list_of_earlier_runs() -> None:
     assert summary(done, LOCALES["de-DE"], created) == "5 Nov, 09:07 · German · 100 % → 20 %"
     assert summary(RunView(state="running"), ENGLISH, created).endswith("· going on now")
     assert summary(ended("failed"), ENGLISH, created).endswith("· it did not work")
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [
+        (0.0, "about 1 letter in 1000"),
+        (0.124, "about 1 letter in 8"),
+        (0.33, "about 1 letter in 3"),
+        (0.42, "about 4 letters in 10"),
+        (1.3, "about 10 letters in 10"),
+    ],
+)
+def test_one_in(rate: float, words: str) -> None:
+    assert one_in(rate, "letter") == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "voices"), [("practice", "computer voices"), ("minds14", "call a bank"), ("own", "own")]
+)
+def test_what_a_model_knows_of_voices_comes_from_its_run(kind: str, voices: str) -> None:
+    view = ended("finished", (0, 1.0), (300, 0.5), best=300)
+    assert ears(view, ENGLISH) == ""
+    view.data = DataReport("a source", "", 180, 34, 600.0, 100.0, {}, 21, 60.0, kind=kind)
+    words = ears(view, ENGLISH)
+    assert "180 clips" in words and voices in words and "about 1 letter in 4 wrong" in words
+    assert ("people it was not measured" in words) == (kind == "practice")

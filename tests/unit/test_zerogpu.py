@@ -1,6 +1,6 @@
 """ZeroGPU as the `spaces` package offers it: a fork a call, pickles to and fro, errors that carry a title.
 
-There is no such GPU here: a stand-in for the package forks and pickles as the real one does, and "cuda" is the
+There is no such GPU here: a state-in for the package forks and pickles as the real one does, and "cuda" is the
 processor. What the real package does with its own hardware is not tested.
 """
 
@@ -20,7 +20,7 @@ import torch
 from tests.fakes.models import save_answering
 from trainer.errors import UserError
 from trainer.settings import Settings
-from trainer.transcription import session, zerogpu
+from trainer.transcription import transcribe, zerogpu
 
 RATE = 16_000
 TONE = (0.3 * np.sin(np.arange(2 * RATE) / 9)).astype(np.float32)
@@ -76,9 +76,9 @@ def test_elsewhere_the_package_is_not_touched(monkeypatch: pytest.MonkeyPatch, t
 
 def test_a_sound_is_written_down_in_the_forked_process(spaces: FakeSpaces, tmp_path: Path) -> None:
     model = save_answering(tmp_path / "model", "h")
-    heard = session._transcript(TONE, model, 0.0, "your model")
+    heard = transcribe.transcribe_samples(TONE, model, Settings(data_dir=tmp_path), "your model")
     assert heard.text == "h"
-    assert model not in {folder for folder, _ in session._models}, "it was opened where the GPU is"
+    assert model not in transcribe.loaded_models(), "it was opened where the GPU is"
     assert spaces.asked == [zerogpu.SECONDS_TO_OPEN + 1]
     assert zerogpu.seconds_for(300 * RATE) == zerogpu.SECONDS_TO_OPEN + 15
 
@@ -86,7 +86,9 @@ def test_a_sound_is_written_down_in_the_forked_process(spaces: FakeSpaces, tmp_p
 def test_small_models_borrow_nothing(spaces: FakeSpaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zerogpu, "WORTH_BYTES", 100 * 2**20)
     model = save_answering(tmp_path / "model", "h")
-    assert session._transcript(TONE, model, 0.0, "your model").text == "h" and spaces.asked == []
+    heard = transcribe.transcribe_samples(TONE, model, Settings(data_dir=tmp_path), "your model")
+    assert heard.text == "h" and spaces.asked == []
+    assert model in transcribe.loaded_models()
 
 
 @pytest.mark.parametrize(
@@ -101,20 +103,20 @@ def test_a_refusal_is_said_in_plain_words(spaces: FakeSpaces, tmp_path: Path, ti
     model = save_answering(tmp_path / "model", "h")
     spaces.refusal = gr.Error("You have exceeded your free ZeroGPU quota (60s requested vs. 0s left).", title=title)
     with pytest.raises(UserError, match=words):
-        session.transcribe_with(str(save_tone(tmp_path)), model, Settings(data_dir=tmp_path))
+        transcribe.transcribe_with(str(save_tone(tmp_path)), model, Settings(data_dir=tmp_path))
 
 
 def test_what_is_wrong_with_a_model_is_still_said(spaces: FakeSpaces, tmp_path: Path) -> None:
     model = save_answering(tmp_path / "model", "h")
     (model / "vocab.json").unlink()
     with pytest.raises(UserError, match="only pretrained"):
-        zerogpu.hear(model, TONE)
+        zerogpu.transcribe_on_gpu(model, TONE, Settings.max_load_bytes)
 
 
 def test_other_faults_stay_faults(spaces: FakeSpaces, tmp_path: Path) -> None:
     spaces.refusal = gr.Error("RuntimeError", title="ZeroGPU worker error")
     with pytest.raises(gr.Error):
-        zerogpu.hear(save_answering(tmp_path / "model", "h"), TONE)
+        zerogpu.transcribe_on_gpu(save_answering(tmp_path / "model", "h"), TONE, Settings.max_load_bytes)
 
 
 def save_tone(folder: Path) -> Path:

@@ -10,8 +10,8 @@ from huggingface_hub import constants
 
 from tests.fakes.hub import FakeHub
 from tests.unit.hub.samples import MODEL, Fetch
-from trainer.hub import reach
-from trainer.hub.fetch import fetch_model
+from trainer.hub import connectivity
+from trainer.hub.download import fetch_model
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing remembered of an earlier test, no question to the real Hub, and a token that must not be sent."""
-    monkeypatch.setattr(reach, "_probes", {})
+    connectivity._probes.clear()
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # else the real Hub is asked for agents' names
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_host")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)

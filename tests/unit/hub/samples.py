@@ -17,6 +17,7 @@ FILES = {
     "tokenizer_config.json": b'{"unk_token": "?"}',
     "special_tokens_map.json": b'{"pad_token": "_"}',
     "added_tokens.json": b'{"<s>": 1}',
+    "tokenizer.json": b'{"added_tokens": []}',
     "model.safetensors": b"\7" * 300_000,
 }
 

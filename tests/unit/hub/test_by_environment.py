@@ -22,7 +22,7 @@ def run(code: str, hub_url: str, home: Path) -> str:
 
 def test_fetch_by_the_environment_sends_no_token(hub: FakeHub, tmp_path: Path) -> None:
     hub.add_model(MODEL, FILES)
-    code = f"from trainer.hub.fetch import fetch_model; print(fetch_model({MODEL!r}))"
+    code = f"from trainer.hub.download import fetch_model; print(fetch_model({MODEL!r}))"
     folder = Path(run(code, hub.url, tmp_path / "home"))
     assert names(folder) == set(FILES)
     assert folder.is_relative_to(tmp_path / "home" / "hub")
@@ -33,7 +33,7 @@ def test_fetch_by_the_environment_sends_no_token(hub: FakeHub, tmp_path: Path) -
 
 def test_importing_the_floor_is_quick_and_loads_no_library(tmp_path: Path) -> None:
     code = (
-        "import sys, trainer.hub.fetch, trainer.hub.reach\n"
+        "import sys, trainer.hub.download, trainer.hub.connectivity\n"
         "print({'huggingface_hub', 'httpx2', 'torch', 'transformers', 'gradio', 'numpy'} & set(sys.modules))"
     )
     assert run(code, CLOSED, tmp_path / "home") == "set()"

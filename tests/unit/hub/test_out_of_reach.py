@@ -7,9 +7,9 @@ import pytest
 from tests.fakes.hub import FakeHub
 from tests.unit.hub.samples import CLOSED, FILES, MODEL, Fetch
 from trainer.errors import UserError
-from trainer.hub import reach
-from trainer.hub.fetch import FetchLimits
-from trainer.hub.reach import reachable
+from trainer.hub import connectivity
+from trainer.hub.connectivity import reachable
+from trainer.hub.download import FetchLimits
 
 
 def test_what_was_fetched_works_without_the_hub(hub: FakeHub, fetch: Fetch) -> None:
@@ -22,7 +22,7 @@ def test_what_was_fetched_works_without_the_hub(hub: FakeHub, fetch: Fetch) -> N
     hub.status = None
     hub.stop()
     assert fetch() == folder  # the Hub counts as there for some seconds yet, so this one tries
-    reach._probes.clear()
+    connectivity._probes.clear()
     assert fetch() == folder
     assert fetch(revision=folder.name) == folder
 
@@ -42,7 +42,7 @@ def test_half_a_fetch_does_not_count_as_fetched(hub: FakeHub, fetch: Fetch, impa
     with pytest.raises(UserError, match="connection broke while anna"):
         fetch()
     hub.stop()
-    reach._probes.clear()
+    connectivity._probes.clear()
     with pytest.raises(UserError, match="cannot be reached, and anna/wav2vec2-small was not fetched before"):
         fetch()
 
