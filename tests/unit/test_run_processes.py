@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from trainer.__main__ import main
 from trainer.errors import UserError
-from trainer.runs import process
+from trainer.runs import follower, process
 from trainer.runs.events import EventLog, EventReader
 from trainer.runs.follower import Follower
 from trainer.runs.process import alive, identity_of, own_identity
@@ -123,6 +124,22 @@ def test_a_run_whose_trainer_died_is_interrupted(tmp_path: Path) -> None:
     time.sleep(1.1)  # it looks at the process once a second
     view = follower.view()
     assert view.state == "interrupted" and view.todo
+
+
+def test_how_a_trainer_ended_is_told_once_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks between its death and the note of its exit would else be told the wrong cause, for good."""
+    dies = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    noted, note_exit = threading.Event(), process.note_exit
+    monkeypatch.setattr(process, "trainer_command", lambda arguments, gpus: dies)
+    monkeypatch.setattr(process, "note_exit", lambda run, code: (noted.wait(20), note_exit(run, code)))
+    monkeypatch.setattr(follower, "SECONDS_BETWEEN_LOOKS", 0.0)
+    run = create_run(tmp_path / "run", Recipe())
+    trainer, watching = process.start_trainer(run), Follower(run)
+    _wait_for(lambda: not alive(trainer.pid, process.started_as(run)["pid_started"]))  # type: ignore[index]
+    assert watching.view().state == "waiting"
+    noted.set()
+    _wait_for(lambda: watching.view().state == "interrupted")
+    assert watching.view().what == "The system ended the training, most likely because the memory ran out."
 
 
 def _waiter(folder: Path, name: str, seconds: float) -> subprocess.Popen[bytes]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cachetools import LRUCache
 
 from trainer.runs.events import EventReader
-from trainer.runs.process import alive, cause_of, started_as
+from trainer.runs.process import alive, cause_of, exit_awaited, started_as
 from trainer.runs.run import Run
 from trainer.runs.view import RunView, fold
 from trainer.training.checkpoints import recover_model
@@ -54,7 +54,7 @@ class Follower:
         if now - self._looked < SECONDS_BETWEEN_LOOKS:
             return
         self._looked = now
-        if self._lives():
+        if self._lives() or exit_awaited(self._run):
             return
         self._take_in()  # it may have written its end in between
         if not self._view.over:

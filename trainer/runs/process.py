@@ -44,6 +44,7 @@ _UNKNOWN = (
 # since the epoch, as the system noted it then.
 Identity = dict[str, float]
 _SAME_START = 0.005  # seconds; Linux counts in hundredths
+_awaited: dict[Path, int] = {}  # runs' folders, and pids of trainers whose exit this process has yet to note
 log = logging.getLogger("voicetune.runs")
 
 
@@ -131,10 +132,23 @@ def start_trainer(run: Run, resume: bool = False) -> subprocess.Popen[bytes]:
         started = psutil.Process(process.pid)
         run.process.write_text(json.dumps(identity_of(started)), encoding="utf-8")
         step_back(process.pid)
-    # Reaped when it ends, so that it does not stay behind as a zombie of the app.
-    reap = threading.Thread(target=lambda: note_exit(run, process.wait()), name=f"reap-{process.pid}", daemon=True)
-    reap.start()
+    _awaited[run.folder] = process.pid
+    threading.Thread(target=_reap, args=(run, process), name=f"reap-{process.pid}", daemon=True).start()
     return process
+
+
+def _reap(run: Run, process: subprocess.Popen[bytes]) -> None:
+    """Take note of its end, so that it does not stay behind as a zombie of the app."""
+    try:
+        note_exit(run, process.wait())
+    finally:
+        if _awaited.get(run.folder) == process.pid:
+            del _awaited[run.folder]
+
+
+def exit_awaited(run: Run) -> bool:
+    """Whether this process will still note how the run's trainer ended: until then `cause_of` may not know."""
+    return run.folder in _awaited
 
 
 def without_secrets(env: Mapping[str, str]) -> dict[str, str]:
