@@ -18,6 +18,7 @@ STARTER = ASSETS / "starter"  # the pretrained model that fine-tunes on a laptop
 # Its letters of each language, by ISO 639-1 code, so that there is something to talk to before a person has trained
 # anything. A folder that is not there is not on offer.
 STARTER_HEADS = STARTER / "heads"
+WORDS = ASSETS / "words"  # the common words of languages, by ISO 639-1 code
 GB = 10**9
 
 

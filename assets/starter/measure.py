@@ -1,4 +1,5 @@
-"""How well the starter's own letters write what people say, noted beside them for the page to tell.
+"""How well the starter's own letters write what people say, noted beside them for the page to tell: with the common
+words of the language where they are listed, as the page listens, and by sound alone.
 
     python -m assets.starter.measure RECORDINGS
 
@@ -12,8 +13,10 @@ import csv
 from pathlib import Path
 
 from assets.starter.make import HERE, SPOKEN
+from trainer.models.beam_search import decoder_for
 from trainer.models.ctc_model import open_checkpoint
 from trainer.models.inference import Transcriber
+from trainer.models.language_model import known_to
 from trainer.models.model_files import add_notes, read_model
 from trainer.speech.audio import AudioLimits, load_audio
 from trainer.speech.evaluate_metrics import measured
@@ -30,9 +33,9 @@ def main() -> None:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     for head in sorted((HERE / "heads").iterdir()):
         locale = SPOKEN[head.name]
-        hear = Transcriber(open_checkpoint(read_model(head, MOST_BYTES)))
-        said: list[str] = []
-        heard: list[str] = []
+        checkpoint = open_checkpoint(read_model(head, MOST_BYTES))
+        hear, decoder = Transcriber(checkpoint), decoder_for(checkpoint.vocabulary, known_to(head))
+        said, heard, spelt = list[str](), list[str](), list[str]()
         speakers = set()
         for row in rows:
             text = normalise(row["text"], locale)
@@ -40,14 +43,17 @@ def main() -> None:
                 continue
             sound = load_audio(folder / row["path"], AudioLimits(120, 10**8))
             said.append(text)
-            heard.append(normalise(hear(sound.samples).text, locale))
+            hearing = hear(sound.samples, decoder=decoder)
+            heard.append(normalise(hearing.text, locale))
+            spelt.append(normalise(hearing.spelt, locale))
             speakers.add(row["speaker"])
             print(f"{head.name}: {said[-1]} | {heard[-1]}")
         notes: dict[str, object] = {"locale": locale.code, "base": "starter"}
         if said:
-            rates = measured(said, heard)
+            rates, by_sound = measured(said, heard), measured(said, spelt)
             notes["people"] = {"wer": rates.wer, "cer": rates.cer, "clips": len(said), "speakers": len(speakers)}
-            print(f"{head.name} WER {rates.wer:.1%} CER {rates.cer:.1%}, {len(said)} clips of {len(speakers)} people")
+            notes["people_by_sound"] = {"wer": by_sound.wer, "cer": by_sound.cer}
+            print(f"{head.name}, {len(said)} clips of {len(speakers)} people: by sound {by_sound}, with words {rates}")
         add_notes(head, **notes)
 
 

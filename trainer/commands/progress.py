@@ -58,7 +58,9 @@ def _judged(event: Event) -> str:
     clips = f"On the {event['clips']} clips kept aside for the end"
     with_phrases = ""
     if "phrases_wer" in event and "phrases_cer" in event:
-        with_phrases = f" With the phrases it was taught: {event['phrases_wer']:.1%} and {event['phrases_cer']:.1%}."
+        with_phrases = (
+            f" With the words and phrases it knows: {event['phrases_wer']:.1%} and {event['phrases_cer']:.1%}."
+        )
     return f"{clips}: WER {event['wer']:.1%}, CER {event['cer']:.1%}{before}.{with_phrases}"
 
 

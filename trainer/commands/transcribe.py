@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-phrases",
         dest="phrases",
         action="store_false",
-        help="spell by sound alone, without the phrases that the model was taught",
+        help="spell by sound alone, without the words and phrases that the model knows",
     )
     parser.add_argument(
         "--language",

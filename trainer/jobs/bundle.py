@@ -9,7 +9,8 @@ from pathlib import Path
 from trainer.errors import UserError
 from trainer.models.base_ref import Folder, Starter
 from trainer.runs.run import Run
-from trainer.settings import PRACTICE, STARTER
+from trainer.settings import PRACTICE, STARTER, WORDS
+from trainer.speech.locales import locale_of
 from trainer.training.recipe import NAMED_DATA, Recipe
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,7 @@ def _needed(recipe: Recipe) -> Iterator[Path]:
     if recipe.base_ref == Starter():
         making = {".py", ".txt"}  # how it was made
         yield from sorted(path for path in STARTER.rglob("*") if path.is_file() and path.suffix not in making)
+    yield from WORDS.glob(f"{locale_of(recipe.locale).language}.txt")
     if recipe.data != "minds14":  # "auto" falls back on the practice clips
         yield from sorted(PRACTICE / name for name in ("README.md", "validation.txt") if (PRACTICE / name).is_file())
         yield from sorted((PRACTICE / recipe.locale).glob("*.parquet"))

@@ -31,7 +31,8 @@ class BeamOptions:
     certain_blank: float = 0.995  # a frame whose blank is likelier has no other label
     # On the German practice clips' validation split (a quick run; greedy: WER 24.6 %) weights of 0.3, 0.5, 0.8, 1.0 and
     # 1.3 give 10.4, 7.1, 4.4, 3.8 and 2.2 %, and word bonuses of 0 to 2 nearly the same: tests/benchmarks/phrases.py.
-    # No more than 1: people's sentences resemble one another less than the practice ones, which differ by few words.
+    # No more than 1: people's sentences resemble one another less than the practice ones, which differ by few words; and
+    # with common words alone 1.0 is as good as any with people (assets/words/README.md).
     lm_weight: float = 1.0
     word_bonus: float = 1.0
     hot_bonus: float = 1.0  # a letter
@@ -253,4 +254,6 @@ def _units(token: str, vocabulary: Vocabulary) -> str:
 def decoder_for(vocabulary: Vocabulary, phrases: LanguageModel | None, typed: str = "") -> BeamDecoder | None:
     """What listens for phrases and for what a person `typed`; None where there is neither. Raises UserError."""
     hot = hot_words(typed, vocabulary)
+    if phrases and hot:
+        phrases = phrases.expecting(hot.units)
     return BeamDecoder(vocabulary, phrases, hot) if phrases or hot else None

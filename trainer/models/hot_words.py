@@ -36,9 +36,9 @@ class HotWords:
     """
 
     def __init__(self, units: Iterable[str], characters: bool = False) -> None:
-        self._characters = characters
+        self.units, self._characters = tuple(units), characters
         self._root = _Node()
-        for word in units:
+        for word in self.units:
             node = self._root
             for letter in word:
                 node = node.following.setdefault(letter, _Node())

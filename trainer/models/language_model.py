@@ -1,116 +1,53 @@
 """What was said in the training transcripts: a language model of three words at a time, kept in a small file.
 
 P(word | two words before) after Witten and Bell (1991): what was counted, interpolated with P(word | one word before),
-that with P(word), and that with how words are spelt, letter by letter. So any word is possible, known or not, and all
-probabilities together are one. Texts and words are units of the model (see `speech.text.to_units`): nothing has to be
-spelt anew to be compared with what is heard. Nothing is drawn: the same texts give the same file.
+that with P(word), that with how common the word is in its language where that is known, and that with how words are
+spelt, letter by letter. So any word is possible, known or not, and all probabilities together are one. Texts and words
+are units of the model (see `speech.text.to_units`): nothing has to be spelt anew to be compared with what is heard.
+Nothing is drawn: the same texts give the same file.
 """
 
+import copy
 import json
 import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from trainer.errors import UserError
 from trainer.hub.safe_json import read_json
-from trainer.speech.locales import Locale
+from trainer.models.common_words import CommonWords, common_words
+from trainer.models.model_files import read_notes
+from trainer.models.spelling import EDGE, MOST_REMEMBERED, Counts, Spelling
+from trainer.speech.locales import LOCALES, Locale
 from trainer.speech.text import SEPARATOR, Case, is_han, normalise, to_units
 
 PHRASES = "phrases.json"  # beside a model
 KIND, VERSION = "voicetune phrases", 1
 FILE_BYTES = 16 * 2**20
 MOST_TRIGRAMS = 200_000  # of transcripts of some 30 hours; rare ones are left out first
+EXPECTED_SHARE = 0.02  # of all words that are said: those that a person listens for, together
 WORD_LENGTH = 64  # letters; Korean ones are jamo
 MOST_COUNT = 10**9
-MOST_REMEMBERED = 200_000  # probabilities that were asked for: some 40 MB
-SPELLING_ORDER = 5  # letters, the one that is foretold among them
-EDGE = ""  # before a text's first word and after its last
 Words = Literal["spaces", "characters"]
 State = tuple[str, str]  # the two words before
 START: State = (EDGE, EDGE)
 _BROKEN = "Copy the model anew, or go on without its phrases."
 
 
-class _Counts:
-    """How often what followed a context, and the share of it that goes to shorter contexts."""
-
-    def __init__(self) -> None:
-        self.of: dict[Any, dict[str, int]] = {}
-        self.total: Counter[Any] = Counter()
-
-    def add(self, context: Any, what: str, count: int = 1) -> None:
-        following = self.of.setdefault(context, {})
-        following[what] = following.get(what, 0) + count
-        self.total[context] += count
-
-    def mixed(self, context: Any, counted: float, shorter: float) -> float:
-        """Witten and Bell's estimate of what was `counted` times after a context, and has the probability `shorter`
-        after a shorter one."""
-        if context not in self.of:
-            return shorter
-        kinds = len(self.of[context])
-        return (counted + kinds * shorter) / (self.total[context] + kinds)
-
-
-class Spelling:
-    """How words are spelt: P(letter | the letters before it), and of the end. Learnt from each word once."""
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self._counts = _Counts()
-        letters: set[str] = set()
-        for word in sorted(set(words)):
-            letters.update(word)
-            for position, letter in enumerate([*word, EDGE]):
-                before = self._before(word[:position])
-                for length in range(len(before) + 1):
-                    self._counts.add(before[length:], letter)
-        # Of letters as many again may come as were seen, and the end; all alike.
-        self._any = 1 / (2 * max(1, len(letters)) + 1)
-        self._known: dict[tuple[str, str], float] = {}
-
-    def letter(self, before: str, letter: str) -> float:
-        """P(letter | the word's letters so far); `EDGE` is its end."""
-        key = (self._before(before), letter)
-        if key not in self._known:
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            self._known[key] = self._estimate(*key)
-            if not before:  # there is no word without letters
-                none = self._estimate(key[0], EDGE)
-                self._known[key] = self._known[key] / (1 - none) if letter else 0.0
-        return self._known[key]
-
-    def beginning(self, letters: str) -> float:
-        """P(a word begins so)."""
-        return math.prod(self.letter(letters[:position], letter) for position, letter in enumerate(letters))
-
-    def word(self, word: str) -> float:
-        """P(word), of all there could be."""
-        return self.beginning(word) * self.letter(word, EDGE)
-
-    def _estimate(self, before: str, letter: str) -> float:
-        probability = self._any
-        for length in range(len(before), -1, -1):
-            context = before[length:]
-            probability = self._counts.mixed(context, self._counts.of.get(context, {}).get(letter, 0), probability)
-        return probability
-
-    @staticmethod
-    def _before(letters: str) -> str:
-        return (" " + letters)[-(SPELLING_ORDER - 1) :]  # a space: the word's beginning
-
-
 class LanguageModel:
-    """Made of counts of three words in a row; see `learn` and `read`."""
+    """Made of counts of three words in a row, over the common words of a language; see `learn`, `read` and `over`."""
 
-    def __init__(self, words: Words, trigrams: dict[tuple[str, str, str], int]) -> None:
+    def __init__(
+        self, words: Words, trigrams: dict[tuple[str, str, str], int], common: CommonWords | None = None
+    ) -> None:
         """`trigrams` count what follows which two words, edges of texts being `EDGE`."""
-        self.words = words
+        self.words, self._common = words, common
+        self._expected: list[str] = []
         self._trigrams = dict(sorted(trigrams.items()))
-        self._counts = _Counts()
+        self._counts = Counts()
         for (first, second, third), count in self._trigrams.items():
             for context in ((first, second), (second,), ()):
                 self._counts.add(context, third, count)
@@ -119,7 +56,7 @@ class LanguageModel:
         self._probabilities: dict[tuple[State, str, bool], float] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._trigrams)
+        return bool(self._trigrams) or self._common is not None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -138,10 +75,7 @@ class LanguageModel:
         key = (state, letters, begins)
         known = self._probabilities.get(key)
         if known is None:
-            if letters:
-                probability = self.spelling.beginning(letters) if begins else self.spelling.word(letters)
-            else:
-                probability = 1.0 if begins else 0.0
+            probability = self._of_itself(letters, begins)
             for context in ((), (state[1],), state):
                 found = self._beginnings_after(context) if begins else self._counts.of.get(context, {})
                 probability = self._counts.mixed(context, found.get(letters, 0), probability)
@@ -149,6 +83,21 @@ class LanguageModel:
                 self._probabilities.clear()
             known = self._probabilities[key] = math.log(max(probability, 1e-300))
         return known
+
+    def _of_itself(self, letters: str, begins: bool) -> float:
+        """P(word), or of all that begin so, whatever was taught."""
+        if not self._expected:
+            return self._usual(letters, begins)
+        fitting = sum(word.startswith(letters) if begins else word == letters for word in self._expected)
+        share = EXPECTED_SHARE * fitting / len(self._expected)
+        return (1 - EXPECTED_SHARE) * self._usual(letters, begins) + share
+
+    def _usual(self, letters: str, begins: bool) -> float:
+        if self._common:  # whose letters are small
+            return self._common.beginning(letters.lower()) if begins else self._common.word(letters.lower())
+        if not letters:
+            return 1.0 if begins else 0.0
+        return self.spelling.beginning(letters) if begins else self.spelling.word(letters)
 
     def _beginnings_after(self, context: tuple[str, ...]) -> dict[str, int]:
         """How often what followed a context began with which letters."""
@@ -160,6 +109,19 @@ class LanguageModel:
                     found[word[:length]] = found.get(word[:length], 0) + count
             self._beginnings[context] = found
         return found
+
+    def over(self, common: CommonWords | None) -> "LanguageModel":
+        """The same, with the common words of a language for what was not taught."""
+        return self._with(_common=common)
+
+    def expecting(self, units: Iterable[str]) -> "LanguageModel":
+        """The same, with the words of these texts as likely as common ones, which they seldom are."""
+        return self._with(_expected=[word for text in units for word in split_words(text, self.words)])
+
+    def _with(self, **changed: object) -> "LanguageModel":
+        twin = copy.copy(self)
+        twin.__dict__ |= {"_probabilities": {}, **changed}
+        return twin
 
     def save(self, folder: Path) -> None:
         """Write `PHRASES` into a model's folder: whole or not at all."""
@@ -207,6 +169,17 @@ def learn(texts: Iterable[str], locale: Locale, case: Case = "lower") -> Languag
             counts.update(zip(row, row[1:], row[2:], strict=False))
     kept = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_TRIGRAMS]
     return LanguageModel(words, dict(kept))
+
+
+def known_to(folder: Path) -> LanguageModel | None:
+    """What the model in a folder knows of words: the phrases beside it, and the common words of its language where its
+    notes say which that is, as those do that are written here. None where there is neither.
+
+    Raises UserError for a file that is not what it seems.
+    """
+    phrases, locale = read(folder), LOCALES.get(str(read_notes(folder).get("locale")))
+    common = common_words(locale.language) if locale else None
+    return (phrases or LanguageModel("spaces", {})).over(common) if common else phrases
 
 
 def read(folder: Path) -> LanguageModel | None:

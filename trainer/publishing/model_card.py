@@ -200,7 +200,10 @@ def _recipe(facts: Facts) -> list[tuple[str, str]]:
         ("SpecAugment", "as the base has it" if recipe.mask_time_prob is None else f"{recipe.mask_time_prob:g}"),
         ("Speed, tone and noise varied", "yes" if recipe.augment else "no"),
         ("Seed", recipe.seed),
-        ("Errors with phrases of its training text, which is not shared", _with_phrases(facts)),
+        (
+            "Errors with common words, and phrases of its training text (not shared)",
+            _with_phrases(facts),
+        ),
         ("Time", _duration(took) if took else ""),
         ("Hardware", inline(machine.get("hardware", ""))),
         ("Precision", inline(machine.get("precision", ""))),

@@ -136,7 +136,7 @@ class Evaluated(AnyEvent):
 
 
 class Tested(AnyEvent):
-    """The figures of the kept model on clips that chose nothing. `phrases_`: those with the phrases it was taught."""
+    """The figures of the kept model on clips that chose nothing. `phrases_`: with words and phrases it knows."""
 
     step: Step
     loss: Loss

@@ -25,7 +25,7 @@ class Point:
 class EvalPoint:
     """One judgement by clips that are never trained on. Rates are fractions (0.38 is 38 %) and may pass 1.
 
-    `phrases_wer` and `phrases_cer` are those with the phrases it was taught; None where that was not measured.
+    `phrases_wer` and `phrases_cer` are those with the words and phrases it knows; None where that was not measured.
     """
 
     step: int

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from trainer.errors import is_disk_full
 from trainer.models.beam_search import BeamDecoder
+from trainer.models.common_words import common_words
 from trainer.models.ctc_model import Checkpoint, open_checkpoint
 from trainer.models.inference import CLIP_SECONDS, Decoder, clip_seconds
 from trainer.models.language_model import LanguageModel, learn
@@ -265,7 +266,8 @@ class Session:
         model: Any = kept.model  # its `to` is declared without self
         model.to(self.inputs.checkpoint.model.device)
         # A text that is in both splits would be known by heart: it tells nothing of what phrases do for new ones.
-        phrases = self._phrases(but=self.inputs.dataset.texts("test"))
+        common = common_words(self.inputs.locale.language)
+        phrases = self._phrases(but=self.inputs.dataset.texts("test")).over(common)
         decoder = BeamDecoder(kept.vocabulary, phrases) if phrases else None
         try:
             result = self._evaluate(kept, self.inputs.dataset.test, check, phrases=decoder)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trainer.models.beam_search import BeamDecoder
+from trainer.models.common_words import common_words
 from trainer.models.confidence import CONFIDENCE, SPELT, WITH_PHRASES, fitted, noted
 from trainer.models.ctc_model import Checkpoint
 from trainer.models.decoding import AlignedToken, greedy, words_of
@@ -28,7 +29,7 @@ def note_confidence(inputs: TrainingInputs, folder: Path, kept: Checkpoint, chec
     """
     dataset, locale, vocabulary = inputs.dataset, inputs.locale, kept.vocabulary
     texts = dataset.texts("train").difference(dataset.texts("validation"))  # else it would know them by heart
-    phrases = learn(texts, locale, vocabulary.case)
+    phrases = learn(texts, locale, vocabulary.case).over(common_words(locale.language))
     decoders: dict[str, Decoder] = {SPELT: lambda logits: greedy(logits, vocabulary)}
     if phrases:
         decoders[WITH_PHRASES] = BeamDecoder(vocabulary, phrases)

@@ -14,8 +14,7 @@ from cachetools import LRUCache, cached
 from trainer.errors import UserError
 from trainer.hardware import machine_memory
 from trainer.hub.repo import CONFIG
-from trainer.models.language_model import PHRASES, LanguageModel
-from trainer.models.language_model import read as read_phrases
+from trainer.models.language_model import PHRASES, LanguageModel, known_to
 from trainer.models.model_files import NOTES
 from trainer.settings import Settings
 from trainer.speech.audio import SAMPLE_RATE, AudioLimits, is_silent, load_audio
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from trainer.models.recognizer import Recognizer
 SHORTEST_SECONDS = 0.1  # nobody says a word in less; the models need 0.025 s for one frame
 WARM_SHARE = 0.25  # of the memory, for all models that stay loaded
-READ_PHRASES = 8  # kept in memory: some 10 MB each at most
+READ_PHRASES = 8  # kept in memory: some 10 MB each at most, and the common words of their languages
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Listening:
-    """How to listen. `words`: names and words to listen for, as typed, between commas. `phrases`: use those that are
-    kept beside the model, where there are any. `language`: the ISO 639-1 code of what is spoken, which models of many
-    languages are told; "" lets them find out."""
+    """How to listen. `words`: names and words to listen for, as typed, between commas. `phrases`: use what the model
+    knows of words, where it does: phrases that it was taught, and common words of its language. `language`: the ISO
+    639-1 code of what is spoken, which models of many languages are told; "" lets them find out."""
 
     words: str = ""
     phrases: bool = True
@@ -171,8 +170,8 @@ def recognizer_of(folder: Path, settings: Settings) -> "Recognizer":
 
 
 def phrases_of(folder: Path) -> LanguageModel | None:
-    """The phrases that are kept beside a model; None where there are none. Raises UserError where they are no such."""
-    return _read_phrases(folder, _changed(folder / PHRASES))
+    """What a model knows of words, if anything. Raises UserError where what lies beside it is no such."""
+    return _known_to(folder, tuple(_changed(folder / name) for name in (PHRASES, NOTES)))
 
 
 def _changed(file: Path) -> int:
@@ -200,5 +199,5 @@ def _opened(folder: Path, settings: Settings, make_room: MakeRoom) -> "tuple[Rec
 
 
 @cached(LRUCache(READ_PHRASES), condition=threading.Condition())
-def _read_phrases(folder: Path, changed: int) -> LanguageModel | None:
-    return read_phrases(folder)
+def _known_to(folder: Path, version: tuple[int, ...]) -> LanguageModel | None:
+    return known_to(folder)

@@ -46,8 +46,8 @@ def transcribe_on_gpu(
 ) -> "Hearing":
     """Write down a sound (mono float32 at 16 kHz) on the GPU, with a model that may take `most_bytes` of memory.
 
-    `words` are listened for, and the model's own `phrases`; `language` is an ISO 639-1 code. Raises UserError where no
-    GPU is to be had.
+    `words` are listened for, and with `phrases` what it knows of words; `language` is an ISO 639-1 code. Raises
+    UserError where no GPU is to be had.
     """
     try:
         hearing, (what, todo) = _borrowed(folder, samples, most_bytes, words, phrases, language)
@@ -65,7 +65,7 @@ def _hear_there(
     import torch
 
     from trainer.models.inference import hearing_of
-    from trainer.models.language_model import read
+    from trainer.models.language_model import known_to
     from trainer.models.model_files import read_model
     from trainer.models.recognizer import Hints, open_recognizer
 
@@ -73,7 +73,7 @@ def _hear_there(
     torch.set_num_threads(1)
     try:
         recognizer = open_recognizer(read_model(folder, most_bytes, whole=True))
-        hints = Hints(words, read(folder) if phrases else None, language)
+        hints = Hints(words, known_to(folder) if phrases else None, language)
         recognizer.to("cuda")
         return hearing_of(recognizer.pieces(samples, hints=hints)), ("", "")
     except UserError as error:

@@ -96,7 +96,7 @@ class Endpoints:
             model: As models() lists it, or the name of one on the Hugging Face Hub; empty for the one that is here.
             language: What is spoken, as en or de, for a model of many languages; empty lets it find out.
             words: Names and words to listen for, between commas.
-            phrases: Whether to use the phrases that the model was taught.
+            phrases: Whether to use the common words and the phrases that the model knows.
         """
         return (await self._heard(sound, [model], Listening(words, phrases, language), request))[0]
 

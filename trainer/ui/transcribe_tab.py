@@ -133,8 +133,9 @@ def _lay_out(settings: Settings) -> _Parts:
         )
         phrases = gr.Checkbox(
             True,
-            label="Use the phrases it was taught",
-            info="What was fine-tuned here expects sentences like those it learnt. Without, it spells by ear alone",
+            label="Use the words and phrases it knows",
+            info="It expects common words of its language, and sentences like those it learnt. Without, it spells by "
+            "ear alone",
             elem_id="phrases",
         )
     result = fragment(NOTHING_YET, elem_id="result")

@@ -84,7 +84,7 @@ def comparing_html(name: str, step: Step) -> str:
 
 def transcript_html(heard: Transcript, stopped_at: float | None = None) -> str:
     """The words, with a button to copy them and links to save them, above a long text; below the words, small, how it
-    went, and where phrases or words to listen for have changed something, what was heard by its sound alone.
+    went, and, folded, what was heard by its sound alone where words it knows or listens for have changed that.
 
     `stopped_at`: seconds of it that were heard before it was stopped.
     """
@@ -97,7 +97,9 @@ def transcript_html(heard: Transcript, stopped_at: float | None = None) -> str:
     spelt = ""
     if heard.spelt not in ("", heard.text):
         shown = heard.spelt if len(heard.spelt) <= MOST_SPELT else f"{heard.spelt[:MOST_SPELT]} …"
-        spelt = f'<p class="transcript-spelt" id="spelt">By sound alone: {escape(shown)}</p>'
+        spelt = (
+            f'<details class="transcript-spelt" id="spelt"><summary>By sound alone</summary>{escape(shown)}</details>'
+        )
     long = len(heard.text) > LONG
     keep = (
         f'<p class="keep"><button type="button" class="copy" data-copy="transcript">Copy</button> {_links(heard)}</p>'

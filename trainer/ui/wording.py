@@ -160,7 +160,7 @@ def _with_phrases(after: EvalPoint, locale: Locale) -> str:
     rate = after.phrases_cer if locale.headline == "cer" else after.phrases_wer
     if rate is None or percent(rate) == percent(headline_of(after, locale)):
         return ""
-    return f"; {percent(rate)} with the phrases it was taught"
+    return f"; {percent(rate)} with the words and phrases it knows"
 
 
 def _advice(view: RunView) -> str:
