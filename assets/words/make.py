@@ -2,7 +2,7 @@
 
     pip install wordfreq && python -m assets.words.make
 
-The order is wordfreq's (Speer 2022, https://doi.org/10.5281/zenodo.7199437), whose data are CC-BY-SA-4.0.
+The order is wordfreq's (https://github.com/rspeer/wordfreq), whose data are CC-BY-SA-4.0.
 """
 
 from pathlib import Path
