@@ -16,8 +16,8 @@ from assets.starter.make import HERE, SPOKEN
 from trainer.models.beam_search import decoder_for
 from trainer.models.ctc_model import open_checkpoint
 from trainer.models.inference import Transcriber
-from trainer.models.language_model import known_to
 from trainer.models.model_files import add_notes, read_model
+from trainer.models.word_knowledge import known_to
 from trainer.speech.audio import AudioLimits, load_audio
 from trainer.speech.evaluate_metrics import measured
 from trainer.speech.text import normalise

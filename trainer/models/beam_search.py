@@ -8,14 +8,16 @@ probabilities, not logarithms, scaled anew at each frame: three times as fast in
 
 import math
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from trainer.models.alignment import align
 from trainer.models.decoding import AlignedToken, is_space, log_probabilities
 from trainer.models.hot_words import HotState, HotWords, hot_words
-from trainer.models.language_model import EDGE, START, LanguageModel, State, after
+from trainer.models.language_model import EDGE, Words
 from trainer.models.vocabulary import Vocabulary
 from trainer.speech.text import SEPARATOR, is_han
 
@@ -31,11 +33,33 @@ class BeamOptions:
     certain_blank: float = 0.995  # a frame whose blank is likelier has no other label
     # On the German practice clips' validation split (a quick run; greedy: WER 24.6 %) weights of 0.3, 0.5, 0.8, 1.0 and
     # 1.3 give 10.4, 7.1, 4.4, 3.8 and 2.2 %, and word bonuses of 0 to 2 nearly the same: tests/benchmarks/phrases.py.
-    # No more than 1: people's sentences resemble one another less than the practice ones, which differ by few words; and
-    # with common words alone 1.0 is as good as any with people (assets/words/README.md).
+    # No more than 1: people's sentences resemble one another less than the practice ones, which differ by few words.
+    # With common words alone no other weight does better with people (assets/words/README.md).
     lm_weight: float = 1.0
     word_bonus: float = 1.0
     hot_bonus: float = 1.0  # a letter
+
+
+class WordModel(Protocol):
+    """What foretells words by those before, of which its own states tell: see `models.language_model`."""
+
+    words: Words
+
+    @property
+    def start(self) -> Any:
+        """The state before any word."""
+
+    def after(self, state: Any, word: str) -> Any:
+        """The state once one more word was said."""
+
+    def word(self, state: Any, word: str) -> float:
+        """The logarithm of P(word | state)."""
+
+    def beginning(self, state: Any, letters: str) -> float:
+        """The logarithm of P(the next word begins so | state)."""
+
+    def expecting(self, units: Iterable[str]) -> "WordModel":
+        """The same, with the words of these texts as likely as common ones."""
 
 
 class _Text:
@@ -55,9 +79,7 @@ class _Text:
         "word",
     )
 
-    def __init__(
-        self, parent: "_Text | None", number: int, state: State, word: str, hot: HotState, ratio: float
-    ) -> None:
+    def __init__(self, parent: "_Text | None", number: int, state: Any, word: str, hot: HotState, ratio: float) -> None:
         self.parent, self.id = parent, number
         self.children: dict[int, _Text] = {}
         self.state, self.word, self.hot = state, word, hot  # words before, letters since, hot words
@@ -71,11 +93,12 @@ class BeamDecoder:
     def __init__(
         self,
         vocabulary: Vocabulary,
-        phrases: LanguageModel | None = None,
+        phrases: WordModel | None = None,
         hot: HotWords | None = None,
         options: BeamOptions | None = None,
     ) -> None:
         self._vocabulary, self._phrases = vocabulary, phrases
+        self._start = phrases.start if phrases else None
         self._hot = hot or HotWords([])
         self._options = options or BeamOptions()
         self._units = {number: _units(token, vocabulary) for number, token in vocabulary.letters.items() if token}
@@ -108,7 +131,7 @@ class BeamDecoder:
 
         `log_probs` has shape (frames, labels); labels that write nothing have no probability (see `__call__`).
         """
-        root = _Text(None, -1, START, "", self._hot.start, 1.0)
+        root = _Text(None, -1, self._start, "", self._hot.start, 1.0)
         root.blank = 1.0
         beam, scale = [root], 0.0
         blanks = np.exp(log_probs[:, self._vocabulary.blank].astype(np.float64)).tolist()
@@ -174,13 +197,13 @@ class BeamDecoder:
         for letter in self._units[number]:
             if letter == SEPARATOR:
                 gained += self._word_ends(state, word)
-                state, word = (after(state, word), "") if word else (state, "")
+                state, word = (self._after(state, word), "") if word else (state, "")
                 hot, matched = self._hot.space(hot)
             elif self._characters and is_han(letter):
                 gained += self._word_ends(state, word)
-                state = after(state, word) if word else state
+                state = self._after(state, word) if word else state
                 gained += self._word_ends(state, letter, begun=False)
-                state, word = after(state, letter), ""
+                state, word = self._after(state, letter), ""
                 hot, matched = self._hot.letter(hot, "", letter)
             else:
                 gained += self._letter_comes(state, word, letter)
@@ -189,13 +212,16 @@ class BeamDecoder:
             gained += self._options.hot_bonus * matched
         return _Text(text, number, state, word, hot, math.exp(gained))
 
-    def _letter_comes(self, state: State, word: str, letter: str) -> float:
+    def _after(self, state: Any, word: str) -> Any:
+        return self._phrases.after(state, word) if self._phrases else state
+
+    def _letter_comes(self, state: Any, word: str, letter: str) -> float:
         if self._phrases is None:
             return 0.0
         more = self._phrases.beginning(state, word + letter) - self._phrases.beginning(state, word)
         return self._options.lm_weight * more
 
-    def _word_ends(self, state: State, word: str, begun: bool = True) -> float:
+    def _word_ends(self, state: Any, word: str, begun: bool = True) -> float:
         if self._phrases is None or not word:
             return 0.0
         more = self._phrases.word(state, word) - (self._phrases.beginning(state, word) if begun else 0.0)
@@ -204,8 +230,8 @@ class BeamDecoder:
     def _ending(self, text: _Text) -> float:
         """By which the end of the text changes its score: that it ends there, too, where anything was said."""
         gained = self._word_ends(text.state, text.word) + self._options.hot_bonus * self._hot.end(text.hot)
-        state = after(text.state, text.word) if text.word else text.state
-        if self._phrases is not None and state != START:
+        state = self._after(text.state, text.word) if text.word else text.state
+        if self._phrases is not None and state != self._start:
             gained += self._options.lm_weight * self._phrases.word(state, EDGE)
         return math.exp(gained)
 
@@ -251,7 +277,7 @@ def _units(token: str, vocabulary: Vocabulary) -> str:
     return "".join(unicodedata.normalize("NFD", letter) if "가" <= letter <= "힣" else letter for letter in token)
 
 
-def decoder_for(vocabulary: Vocabulary, phrases: LanguageModel | None, typed: str = "") -> BeamDecoder | None:
+def decoder_for(vocabulary: Vocabulary, phrases: WordModel | None, typed: str = "") -> BeamDecoder | None:
     """What listens for phrases and for what a person `typed`; None where there is neither. Raises UserError."""
     hot = hot_words(typed, vocabulary)
     if phrases and hot:

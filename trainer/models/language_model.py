@@ -18,10 +18,9 @@ from typing import Literal
 
 from trainer.errors import UserError
 from trainer.hub.safe_json import read_json
-from trainer.models.common_words import CommonWords, common_words
-from trainer.models.model_files import read_notes
+from trainer.models.common_words import CommonWords
 from trainer.models.spelling import EDGE, MOST_REMEMBERED, Counts, Spelling
-from trainer.speech.locales import LOCALES, Locale
+from trainer.speech.locales import Locale
 from trainer.speech.text import SEPARATOR, Case, is_han, normalise, to_units
 
 PHRASES = "phrases.json"  # beside a model
@@ -57,6 +56,15 @@ class LanguageModel:
 
     def __bool__(self) -> bool:
         return bool(self._trigrams) or self._common is not None
+
+    @property
+    def start(self) -> State:
+        """Before any word."""
+        return START
+
+    def after(self, state: State, word: str) -> State:
+        """The state once one more word was said."""
+        return state[1], word
 
     @property
     def size(self) -> tuple[int, int]:
@@ -135,11 +143,6 @@ class LanguageModel:
             draft.unlink(missing_ok=True)
 
 
-def after(state: State, word: str) -> State:
-    """The state once one more word was said."""
-    return state[1], word
-
-
 def split_words(units: str, words: Words) -> Iterator[str]:
     """The words of a text in units: between separators, and, where words are characters, each Han character alone."""
     for part in filter(None, units.split(SEPARATOR)):
@@ -169,17 +172,6 @@ def learn(texts: Iterable[str], locale: Locale, case: Case = "lower") -> Languag
             counts.update(zip(row, row[1:], row[2:], strict=False))
     kept = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_TRIGRAMS]
     return LanguageModel(words, dict(kept))
-
-
-def known_to(folder: Path) -> LanguageModel | None:
-    """What the model in a folder knows of words: the phrases beside it, and the common words of its language where its
-    notes say which that is, as those do that are written here. None where there is neither.
-
-    Raises UserError for a file that is not what it seems.
-    """
-    phrases, locale = read(folder), LOCALES.get(str(read_notes(folder).get("locale")))
-    common = common_words(locale.language) if locale else None
-    return (phrases or LanguageModel("spaces", {})).over(common) if common else phrases
 
 
 def read(folder: Path) -> LanguageModel | None:

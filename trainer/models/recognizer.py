@@ -8,18 +8,18 @@ import numpy as np
 
 from trainer.models.beam_search import decoder_for
 from trainer.models.inference import HeardPiece, Transcriber, open_transcriber
-from trainer.models.language_model import LanguageModel
 from trainer.models.model_files import ModelFiles
+from trainer.models.word_knowledge import WordKnowledge
 
 
 @dataclass(frozen=True)
 class Hints:
     """What is said beforehand of a recording. `words` are names and words to listen for, as typed, between commas;
-    `phrases` are those that a model was taught; `language` is the ISO 639-1 code of what is spoken, "" where the model
+    `phrases` is what a model knows of words; `language` is the ISO 639-1 code of what is spoken, "" where the model
     is to find out. Each kind of model uses what it can."""
 
     words: str = ""
-    phrases: LanguageModel | None = None
+    phrases: WordKnowledge | None = None
     language: str = ""
 
 

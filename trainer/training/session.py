@@ -19,6 +19,7 @@ from trainer.models.ctc_model import Checkpoint, open_checkpoint
 from trainer.models.inference import CLIP_SECONDS, Decoder, clip_seconds
 from trainer.models.language_model import LanguageModel, learn
 from trainer.models.model_files import add_notes, read_model, read_notes
+from trainer.models.word_knowledge import WordKnowledge
 from trainer.speech.dataset import Example
 from trainer.training.callback import EventCallback
 from trainer.training.checkpoints import SavePace, save_step
@@ -267,8 +268,8 @@ class Session:
         model.to(self.inputs.checkpoint.model.device)
         # A text that is in both splits would be known by heart: it tells nothing of what phrases do for new ones.
         common = common_words(self.inputs.locale.language)
-        phrases = self._phrases(but=self.inputs.dataset.texts("test")).over(common)
-        decoder = BeamDecoder(kept.vocabulary, phrases) if phrases else None
+        known = WordKnowledge(self._phrases(but=self.inputs.dataset.texts("test")), common)
+        decoder = BeamDecoder(kept.vocabulary, known) if known else None
         try:
             result = self._evaluate(kept, self.inputs.dataset.test, check, phrases=decoder)
         except StopRequested:

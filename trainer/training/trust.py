@@ -12,6 +12,7 @@ from trainer.models.inference import Decoder, logits_of
 from trainer.models.language_model import learn
 from trainer.models.model_files import add_notes
 from trainer.models.vocabulary import Vocabulary
+from trainer.models.word_knowledge import WordKnowledge
 from trainer.speech.dataset import Example
 from trainer.speech.locales import Locale
 from trainer.speech.metrics import marked_words
@@ -29,7 +30,7 @@ def note_confidence(inputs: TrainingInputs, folder: Path, kept: Checkpoint, chec
     """
     dataset, locale, vocabulary = inputs.dataset, inputs.locale, kept.vocabulary
     texts = dataset.texts("train").difference(dataset.texts("validation"))  # else it would know them by heart
-    phrases = learn(texts, locale, vocabulary.case).over(common_words(locale.language))
+    phrases = WordKnowledge(learn(texts, locale, vocabulary.case), common_words(locale.language))
     decoders: dict[str, Decoder] = {SPELT: lambda logits: greedy(logits, vocabulary)}
     if phrases:
         decoders[WITH_PHRASES] = BeamDecoder(vocabulary, phrases)

@@ -14,8 +14,9 @@ from cachetools import LRUCache, cached
 from trainer.errors import UserError
 from trainer.hardware import machine_memory
 from trainer.hub.repo import CONFIG
-from trainer.models.language_model import PHRASES, LanguageModel, known_to
+from trainer.models.language_model import PHRASES
 from trainer.models.model_files import NOTES
+from trainer.models.word_knowledge import WordKnowledge, known_to
 from trainer.settings import Settings
 from trainer.speech.audio import SAMPLE_RATE, AudioLimits, is_silent, load_audio
 from trainer.transcription import zerogpu
@@ -126,7 +127,7 @@ def hear_pieces(
     recognizer = recognizer_of(folder, settings)
     from trainer.models.recognizer import Hints
 
-    hints = Hints(listening.words, phrases_of(folder) if listening.phrases else None, listening.language)
+    hints = Hints(listening.words, knowledge_of(folder) if listening.phrases else None, listening.language)
     yield from recognizer.pieces(samples, given_up, hints)
 
 
@@ -142,7 +143,7 @@ def opened_for(folder: Path, settings: Settings, listening: Listening) -> "tuple
             "This model hears a recording only once it has ended.",
             "Press Record, or choose another model for captions.",
         )
-    phrases = phrases_of(folder) if listening.phrases else None
+    phrases = knowledge_of(folder) if listening.phrases else None
     transcriber = recognizer.transcriber
     return transcriber, decoder_for(transcriber.checkpoint.vocabulary, phrases, listening.words)
 
@@ -169,7 +170,7 @@ def recognizer_of(folder: Path, settings: Settings) -> "Recognizer":
     return _warm.get(folder, version, partial(_opened, folder, settings))
 
 
-def phrases_of(folder: Path) -> LanguageModel | None:
+def knowledge_of(folder: Path) -> WordKnowledge | None:
     """What a model knows of words, if anything. Raises UserError where what lies beside it is no such."""
     return _known_to(folder, tuple(_changed(folder / name) for name in (PHRASES, NOTES)))
 
@@ -199,5 +200,5 @@ def _opened(folder: Path, settings: Settings, make_room: MakeRoom) -> "tuple[Rec
 
 
 @cached(LRUCache(READ_PHRASES), condition=threading.Condition())
-def _known_to(folder: Path, version: tuple[int, ...]) -> LanguageModel | None:
+def _known_to(folder: Path, version: tuple[int, ...]) -> WordKnowledge | None:
     return known_to(folder)

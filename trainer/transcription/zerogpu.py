@@ -65,9 +65,9 @@ def _hear_there(
     import torch
 
     from trainer.models.inference import hearing_of
-    from trainer.models.language_model import known_to
     from trainer.models.model_files import read_model
     from trainer.models.recognizer import Hints, open_recognizer
+    from trainer.models.word_knowledge import known_to
 
     # The threads with which the app heard smaller models did not survive the fork: waiting for them never ends.
     torch.set_num_threads(1)

@@ -10,11 +10,13 @@ import pytest
 
 from trainer.errors import UserError
 from trainer.models.alignment import align
-from trainer.models.beam_search import BeamDecoder, BeamOptions, decoder_for
+from trainer.models.beam_search import BeamDecoder, BeamOptions, WordModel, decoder_for
+from trainer.models.common_words import CommonWords
 from trainer.models.decoding import certainty, greedy, log_probabilities, text_of, words_of
 from trainer.models.hot_words import HotWords, hot_words
-from trainer.models.language_model import EDGE, START, LanguageModel, after, learn, split_words
+from trainer.models.language_model import EDGE, learn, split_words
 from trainer.models.vocabulary import Vocabulary, vocabulary_for
+from trainer.models.word_knowledge import WordKnowledge
 from trainer.speech.locales import LOCALES
 from trainer.speech.text import to_units
 
@@ -39,26 +41,30 @@ def exhaustive(log_probs: np.ndarray, vocabulary: Vocabulary) -> dict[tuple[int,
     return found
 
 
-def bonus(units: str, phrases: LanguageModel | None, hot: set[str], options: BeamOptions) -> float:
+def bonus(units: str, phrases: WordModel | None, hot: set[str], options: BeamOptions) -> float:
     """What a whole text gains, written down anew: the words' probabilities, their number, the hot letters."""
     if phrases is None:
         words = [word for word in units.split("|") if word]
         return options.hot_bonus * sum(len(word) for word in words if word in hot)
     words = list(split_words(units, phrases.words))
-    state, total = START, 0.0
+    state, total = phrases.start, 0.0
     for word in [*words, EDGE] if words else []:
         total += phrases.word(state, word)
-        state = after(state, word)
+        state = phrases.after(state, word)
     gained = options.lm_weight * total + options.word_bonus * len(words)
     return gained + options.hot_bonus * sum(len(word) for word in words if word in hot)
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("kind", ["alone", "phrases", "hot", "both", "characters"])
+@pytest.mark.parametrize("kind", ["alone", "phrases", "hot", "both", "characters", "common"])
 def test_the_same_texts_and_scores_as_all_paths_give(kind: str, seed: int) -> None:
     vocabulary = HAN if kind == "characters" else SMALL
     texts = ["我的", "我a的"] if kind == "characters" else ["ab a", "a b ab"]
-    phrases = learn(texts, ZH if kind == "characters" else EN) if kind in ("phrases", "both", "characters") else None
+    phrases: WordModel | None = (
+        learn(texts, ZH if kind == "characters" else EN) if kind in ("phrases", "both", "characters") else None
+    )
+    if kind == "common":
+        phrases = WordKnowledge(learn(texts, EN), CommonWords(["b", "ab", "ba"]))
     hot = {"ba", "b"} if kind in ("hot", "both") else set()
     options = BeamOptions(**ALL, lm_weight=0.7, word_bonus=0.4, hot_bonus=0.9)
     log_probs = log_probabilities(drawn(5, 4, seed))

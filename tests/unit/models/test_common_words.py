@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from trainer.models.common_words import CommonWords, common_words, read_words
-from trainer.models.language_model import EDGE, START, learn
+from trainer.models.language_model import EDGE, learn
 from trainer.models.model_files import add_notes
+from trainer.models.word_knowledge import WordKnowledge
 from trainer.settings import STARTER_HEADS, WORDS, Settings
 from trainer.speech.locales import LOCALES
 from trainer.speech.metrics import word_error_rate
 from trainer.speech.sources import open_source
 from trainer.speech.text import normalise
-from trainer.transcription.transcribe import Listening, load_recording, phrases_of, transcribe_samples
+from trainer.transcription.transcribe import Listening, knowledge_of, load_recording, transcribe_samples
 
 EN = LOCALES["en-US"]
 SPOKEN = {locale.language: locale for locale in LOCALES.values()}
@@ -25,11 +26,14 @@ SPOKEN = {locale.language: locale for locale in LOCALES.values()}
 def test_probabilities_of_all_beginnings_and_words_are_one(taught: tuple[str, ...], expected: tuple[str, ...]) -> None:
     """A beginning is as likely as the word that it is, and all that go on from it: letters unseen are all alike."""
     common = CommonWords(["the", "card", "cars", "a"])
-    model = learn(taught, EN).over(common).expecting(expected)
+    model = WordKnowledge(learn(taught, EN), common).expecting(expected)
     letters = sorted(set("thecardsazbmycardislostcallme"))
     known = len(common._spelling._counts.of[""]) - 1  # of the letters, without the end
     unseen = 2 * known + 1 - len(letters) - 1
-    for state in (START, ("my", "card"), ("is", "zebra")):
+    for said in ("", "my card", "is zebra", "call me call me"):
+        state = model.start
+        for word in said.split():
+            state = model.after(state, word)
         assert math.exp(model.beginning(state, "")) == pytest.approx(1.0)
         for word in ("", "c", "car", "the", "q", "z"):
             on = sum(math.exp(model.beginning(state, word + letter)) for letter in letters)
@@ -41,12 +45,30 @@ def test_what_is_common_is_likelier_and_what_was_taught_more_so() -> None:
     words = common_words("en")
     assert words is not None
     assert words.word("the") > 10 * words.word("hello") > 100 * words.word("helo") > 0.0 < words.word(EDGE)
-    plain, taught = learn([], EN).over(words), learn(["call me ishmael"], EN).over(words)
-    assert plain and taught.word(START, "ishmael") > plain.word(START, "ishmael") + 2
-    assert plain.word(START, "HELLO") == plain.word(START, "hello"), "models that spell in capitals know them too"
+    plain, taught = WordKnowledge(learn([], EN), words), WordKnowledge(learn(["call me ishmael"], EN), words)
+    start = plain.start
+    assert plain and taught.word(start, "ishmael") > plain.word(start, "ishmael") + 2
+    assert plain.word(start, "HELLO") == plain.word(start, "hello"), "models that spell in capitals know them too"
     named = plain.expecting(["ishmael"])
-    assert named.word(START, "ishmael") > plain.word(START, "ishmael") + 2
-    assert named.word(START, "hello") == pytest.approx(plain.word(START, "hello"), abs=0.05)
+    assert named.word(start, "ishmael") > plain.word(start, "ishmael") + 2
+    assert named.word(start, "hello") == pytest.approx(plain.word(start, "hello"), abs=0.05)
+
+
+def likelihood(model: WordKnowledge, text: str) -> float:
+    state, total = model.start, 0.0
+    for word in text.split():
+        total += model.word(state, word)
+        state = model.after(state, word)
+    return total
+
+
+def test_who_says_other_things_than_were_taught_is_not_misled() -> None:
+    words, said = common_words("en"), "the weather in the mountains was not what we wanted for our holiday"
+    sentences = [f"i want to {verb} my {what}" for verb in ("freeze", "lose", "find") for what in ("card", "money")]
+    taught, plain = WordKnowledge(learn(sentences, EN), words), WordKnowledge(learn([], EN), words)
+    assert likelihood(taught, said) > likelihood(plain, said) - 1
+    assert likelihood(taught, said) > likelihood(WordKnowledge(learn(sentences, EN), None), said) + 5
+    assert likelihood(taught, sentences[0]) > likelihood(plain, sentences[0]) + 10
 
 
 @pytest.mark.parametrize("language", sorted(path.stem for path in WORDS.glob("*.txt")))
@@ -67,7 +89,7 @@ def test_words_are_heard_that_sound_alone_misspells(language: str, tmp_path: Pat
     clips = [clip for clip in open_source("practice", locale, settings).clips if clip.split == "test"][:8]
     said, heard, spelt = list[str](), list[str](), list[str]()
     for number, clip in enumerate(clips):
-        assert clip.audio is not None
+        assert isinstance(clip.audio, bytes)
         file = tmp_path / f"{number}.opus"
         file.write_bytes(clip.audio)
         found = transcribe_samples(load_recording(str(file), settings), folder, settings, "m")
@@ -82,9 +104,9 @@ def test_they_can_be_switched_off_and_models_from_elsewhere_go_without(tmp_path:
     sound = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
     off = transcribe_samples(sound, folder, settings, "m", listening=Listening(phrases=False))
     assert off.text == off.spelt
-    assert phrases_of(tmp_path) is None
+    assert knowledge_of(tmp_path) is None
     for noted in ({"locale": "xx-XX"}, {"locale": ["en-US"]}, {"locale": "../en"}):
         add_notes(tmp_path, **noted)
-        assert phrases_of(tmp_path) is None
+        assert knowledge_of(tmp_path) is None
     add_notes(tmp_path, locale="en-US")
-    assert phrases_of(tmp_path)
+    assert knowledge_of(tmp_path)

@@ -14,7 +14,6 @@ from trainer.models.language_model import (
     PHRASES,
     START,
     LanguageModel,
-    after,
     learn,
     read,
     split_words,
@@ -30,7 +29,7 @@ def likelihood(model: LanguageModel, units: str) -> float:
     state, total = START, 0.0
     for word in [*split_words(units, model.words), EDGE]:
         total += model.word(state, word)
-        state = after(state, word)
+        state = model.after(state, word)
     return total
 
 

@@ -16,7 +16,7 @@ from trainer.speech.locales import LOCALES
 from trainer.speech.metrics import character_error_rate, word_error_rate
 from trainer.speech.sources import open_source
 from trainer.speech.text import normalise
-from trainer.transcription.transcribe import Listening, hear_pieces, phrases_of, transcribe_samples, transcript_of
+from trainer.transcription.transcribe import Listening, hear_pieces, knowledge_of, transcribe_samples, transcript_of
 
 EN = LOCALES["en-US"]
 FOLDER = STARTER_HEADS / "en"
@@ -83,8 +83,8 @@ def test_phrases_beside_a_model_are_used_unless_they_are_switched_off(
     switched = transcribe_samples(talk, model, settings, "m", listening=Listening(phrases=False))
     assert switched.text == off.text and switched.words == off.words
     learn(["nothing of the kind"], EN).save(model)
-    found = phrases_of(model)
-    assert found is not None and found.size[0] == 4, "read anew where they have changed"
+    found = knowledge_of(model)
+    assert found is not None and found.phrases.size[0] == 4, "read anew where they have changed"
 
 
 def test_phrases_that_are_none_are_refused_and_can_be_left_out(talk: np.ndarray, model: Path, tmp_path: Path) -> None:
