@@ -27,7 +27,8 @@ PHRASES = "phrases.json"  # beside a model
 KIND, VERSION = "voicetune phrases", 1
 FILE_BYTES = 16 * 2**20
 MOST_TRIGRAMS = 200_000  # of transcripts of some 30 hours; rare ones are left out first
-EXPECTED_SHARE = 0.02  # of all words that are said: those that a person listens for, together
+# Of all words that are said: each that a person listens for, as often as the commonest there are, and all together.
+EXPECTED_EACH, EXPECTED_MOST = 0.02, 0.3
 WORD_LENGTH = 64  # letters; Korean ones are jamo
 MOST_COUNT = 10**9
 Words = Literal["spaces", "characters"]
@@ -97,8 +98,8 @@ class LanguageModel:
         if not self._expected:
             return self._usual(letters, begins)
         fitting = sum(word.startswith(letters) if begins else word == letters for word in self._expected)
-        share = EXPECTED_SHARE * fitting / len(self._expected)
-        return (1 - EXPECTED_SHARE) * self._usual(letters, begins) + share
+        share = min(EXPECTED_MOST, EXPECTED_EACH * len(self._expected))
+        return (1 - share) * self._usual(letters, begins) + share * fitting / len(self._expected)
 
     def _usual(self, letters: str, begins: bool) -> float:
         if self._common:  # whose letters are small
