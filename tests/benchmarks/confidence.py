@@ -18,7 +18,6 @@ from trainer.models.beam_search import BeamDecoder
 from trainer.models.confidence import fitted
 from trainer.models.decoding import greedy
 from trainer.models.inference import Decoder
-from trainer.models.language_model import learn
 from trainer.speech.clips import Split
 from trainer.training.trust import judged
 
@@ -67,8 +66,11 @@ def main() -> None:
     given = parser.parse_args()
     heard = Heard.open(given.locale, given.model)
     vocabulary = heard.checkpoint.vocabulary
-    phrases = BeamDecoder(vocabulary, learn(heard.training_texts(), heard.locale, vocabulary.case))
-    decoders: dict[str, Decoder] = {"by sound alone": lambda logits: greedy(logits, vocabulary), "phrases": phrases}
+    phrases = BeamDecoder(vocabulary, heard.knowledge())
+    decoders: dict[str, Decoder] = {
+        "by sound alone": lambda logits: greedy(logits, vocabulary),
+        "words and phrases": phrases,
+    }
     logits = {split: heard.logits(split) for split in ("validation", "test")}
     for name, decode in decoders.items():
         found = fitted(*words(heard, "validation", logits["validation"], decode))

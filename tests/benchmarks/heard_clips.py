@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from trainer.models.base_ref import Folder, Starter
+from trainer.models.common_words import common_words
 from trainer.models.ctc_model import Checkpoint, open_checkpoint
 from trainer.models.inference import logits_of
+from trainer.models.language_model import learn
 from trainer.models.resolve import find_model
+from trainer.models.word_knowledge import WordKnowledge
 from trainer.settings import Settings
 from trainer.speech.clips import Split
 from trainer.speech.dataset import Example, Preparation, SpeechDataset, split_clips
@@ -43,6 +46,12 @@ class Heard:
     def rates(self, texts: list[str], heard: list[str]) -> ErrorRates:
         """Of what was heard, normalised as the references are."""
         return error_rates(texts, [normalise(text, self.locale, self.checkpoint.vocabulary.case) for text in heard])
+
+    def knowledge(self, taught: bool = True) -> WordKnowledge:
+        """The common words of its language, and the phrases of the training split where it was `taught` them."""
+        texts = self.training_texts() if taught else []
+        phrases = learn(texts, self.locale, self.checkpoint.vocabulary.case)
+        return WordKnowledge(phrases, common_words(self.locale.language))
 
     def training_texts(self) -> list[str]:
         """Each different one of the training split once."""

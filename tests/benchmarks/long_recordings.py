@@ -19,7 +19,6 @@ from tests.benchmarks.heard_clips import Heard, joined_clips
 from trainer.models.beam_search import BeamDecoder
 from trainer.models.decoding import greedy, text_of
 from trainer.models.inference import LONGEST_PIECE, Decoder, Transcriber, _Stretch, clip_seconds, logits_of
-from trainer.models.language_model import learn
 from trainer.models.listening_precision import listening_precision
 from trainer.settings import Settings
 from trainer.speech.audio import SAMPLE_RATE, AudioLimits, load_audio, to_wav
@@ -50,7 +49,7 @@ def compare(heard: Heard) -> None:
         f"{len(examples)} clips, {len(sound) / SAMPLE_RATE:.0f} s; nine of ten training clips have {taught} s at most"
     )
     vocabulary = heard.checkpoint.vocabulary
-    phrases = BeamDecoder(vocabulary, learn(heard.training_texts(), heard.locale, vocabulary.case))
+    phrases = BeamDecoder(vocabulary, heard.knowledge())
     print("| heard | WER | CER | seconds |\n|---|---|---|---|")
 
     def row(name: str, texts: list[str], hypotheses: list[str], seconds: float) -> None:
@@ -66,7 +65,7 @@ def compare(heard: Heard) -> None:
     for name, seconds, decoder in [
         *pieces,
         ("as its notes would say", taught, None),
-        ("the same, phrases", taught, phrases),
+        ("the same, words and phrases", taught, phrases),
     ]:
         started = time.perf_counter()
         text = Transcriber(heard.checkpoint, seconds)(sound, decoder=decoder).text
@@ -81,7 +80,7 @@ def compare(heard: Heard) -> None:
         time.perf_counter() - started,
     )
     row(
-        "clip by clip, phrases",
+        "clip by clip, words and phrases",
         texts,
         [text_of(phrases(row), vocabulary) for row in rows],
         time.perf_counter() - started,
@@ -96,7 +95,7 @@ def an_hour(heard: Heard, minutes: float) -> None:
         times = int(minutes * 60 * SAMPLE_RATE / len(sound)) + 1
         file.write_bytes(to_wav(np.tile(sound, times)))
         vocabulary = heard.checkpoint.vocabulary
-        decoder = BeamDecoder(vocabulary, learn(heard.training_texts(), heard.locale, vocabulary.case))
+        decoder = BeamDecoder(vocabulary, heard.knowledge())
         quick = listening_precision(Settings.from_env().data_dir).name == "bf16"
         checkpoint = heard.checkpoint.quickened() if quick else heard.checkpoint
         listen = Transcriber(checkpoint, clip_seconds(example.seconds for example in heard.dataset.train))

@@ -1,4 +1,4 @@
-"""What phrases from the training transcripts bring, and how far a word's confidence can be trusted.
+"""What common words and phrases from the training transcripts bring, and how far a word's confidence can be trusted.
 
     python -m tests.benchmarks.phrases                               # the ready-made model on the en-US clips
     python -m tests.benchmarks.phrases --locale de-DE --model RUN/model
@@ -44,9 +44,11 @@ def decoders(heard: Heard) -> dict[str, Decode]:
     return {
         "greedy": lambda logits: greedy(logits, vocabulary),
         "beam alone": BeamDecoder(vocabulary),
+        "common words": BeamDecoder(vocabulary, heard.knowledge(taught=False)),
         "phrases": BeamDecoder(vocabulary, phrases),
+        "words and phrases": BeamDecoder(vocabulary, heard.knowledge()),
         "every fifth new word typed in, among others": BeamDecoder(vocabulary, None, listed),
-        "both": BeamDecoder(vocabulary, phrases, listed),
+        "all of it": BeamDecoder(vocabulary, heard.knowledge().expecting(listed.units), listed),
     }
 
 

@@ -162,6 +162,7 @@ def warm_up(folder: Path | None, settings: Settings) -> None:
 
     if folder and not zerogpu.helps(folder):  # else it is opened where the GPU is
         recognizer_of(folder, settings)
+        knowledge_of(folder)
 
 
 def recognizer_of(folder: Path, settings: Settings) -> "Recognizer":
