@@ -170,8 +170,11 @@
     line.setAttribute("role", "status");
     line.textContent = words;
     window.voicetune.refusal = line.outerHTML;
-    byId(byId("own-microphone")?.checkVisibility() ? "own-refuse" : "refuse")?.click();
+    const place = sendsSeveral ? "several-refuse" : byId("own-microphone")?.checkVisibility() ? "own-refuse" : "refuse";
+    sendsSeveral = false;
+    byId(place)?.click();
   };
+  let sendsSeveral = false; // files at once: what is sent next, or refused, is one of those
   /* Gradio's recorder goes on showing a recording that did not get through, and offers no other: it is made anew. */
   const A_MOMENT = 100; // ms, in which Gradio has drawn what was asked of it
   const renewRecorder = () =>
@@ -199,11 +202,29 @@
 
   /* Uploads, of recordings too, that the server refuses or that do not arrive: Gradio is told that nothing was sent,
      since it shows an error in words of its own. */
-  const send = window.fetch;
+  const plainly = window.fetch;
+  /* Several files travel one by one: the server takes one at a time, and bounds each. */
+  const send = async (...asked) => {
+    const files = asked[1]?.body instanceof FormData ? asked[1].body.getAll("files") : [];
+    if (files.length < 2) return plainly(...asked);
+    const paths = [];
+    for (const file of files) {
+      const body = new FormData();
+      body.append("files", file);
+      const answer = await plainly(asked[0], { ...asked[1], body });
+      if (!answer.ok) return answer;
+      paths.push(...(await answer.json()));
+    }
+    return new Response(JSON.stringify(paths), { headers: { "content-type": "application/json" } });
+  };
   window.fetch = async (...asked) => {
     if (!/\/gradio_api\/upload(\?|$)/.test(asked[0]?.url ?? String(asked[0]))) return send(...asked);
     try {
       const answer = await send(...asked);
+      if (answer.ok && sendsSeveral) {
+        sendsSeveral = false;
+        return answer;
+      }
       if (answer.ok) {
         const file = asked[1]?.body?.get?.("files");
         if (file) document.dispatchEvent(new CustomEvent("voicetune-sent", { detail: file }));
@@ -232,12 +253,28 @@
     const most = Number(document.querySelector("[data-most-bytes]")?.dataset.mostBytes);
     const large = [...files].find((file) => file.size > most);
     if (keptOut(event)) return true;
-    if (!large) return false;
+    if (!large && files.length <= MOST_FILES) return false;
     stop(event);
     const mega = (bytes) => Math.round(bytes / 2 ** 20);
-    refuse(`That file has ${mega(large.size)} MB, and I take at most ${mega(most)}. Cut it, or save it as MP3.`);
+    refuse(
+      large
+        ? `${files.length > 1 ? `“${large.name}”` : "That file"} has ${mega(large.size)} MB, and I take at most ${mega(most)}. Cut it, or save it as MP3.`
+        : `Those are ${files.length} files, and I take ${MOST_FILES} at once. Choose fewer.`,
+    );
     return true;
   };
+  const MOST_FILES = 20;
+  const severalPicker = (event) => event.target.closest?.("#several-picker");
+  document.addEventListener("change", (event) => {
+    if (event.target.type !== "file" || !severalPicker(event)) return;
+    sendsSeveral = true;
+    if (refused(event, event.target.files)) event.target.value = "";
+  }, true);
+  document.addEventListener("drop", (event) => {
+    if (!severalPicker(event)) return;
+    sendsSeveral = true;
+    refused(event, event.dataTransfer?.files ?? []);
+  }, true);
   const isPicker = (event) => event.target.type === "file" && inMicrophone(event);
   document.addEventListener("click", (event) => {
     if (isPicker(event) && !keptOut(event)) event.target.removeAttribute("accept");

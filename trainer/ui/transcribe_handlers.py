@@ -44,6 +44,7 @@ class TranscribeHandlers:
     recordings: Recordings = field(default_factory=Recordings)
     newest: Newest = field(default_factory=Newest)
     comparing: Newest = field(default_factory=Newest)
+    several: Newest = field(default_factory=Newest)  # files at once
 
     def choices(self, visitor: Visitor, language: str, current: str | None, newest: str | None) -> list[Any]:
         """The models for a language, the id of the person's newest one, and which one to choose.
@@ -168,6 +169,7 @@ class TranscribeHandlers:
         """Stop was pressed while a recording was being written down, or compared."""
         self.newest.stop(page)
         self.comparing.stop(page)
+        self.several.stop(page)
 
     def forget(self, page: OpenPage) -> None:
         """The page's last recording is not wanted any more; what was written down of it may stay."""

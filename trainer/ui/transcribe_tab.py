@@ -27,6 +27,12 @@ from trainer.ui.live_captions import LiveCaptions, lay_out_live_captions, wire_l
 from trainer.ui.own_clip_handlers import OwnClipHandlers
 from trainer.ui.reading import ReadingFields, build_reading
 from trainer.ui.recordings import SECONDS_KEPT_ON_SPACE, Recordings, how_long_kept
+from trainer.ui.several_files_panel import (
+    SeveralFields,
+    SeveralFilesHandlers,
+    build_several_files,
+    wire_several_files,
+)
 from trainer.ui.transcribe_handlers import TranscribeHandlers
 from trainer.ui.transcript_html import NOTHING_YET
 
@@ -72,6 +78,7 @@ class _Parts:
     correcting: CorrectionFields
     reading: ReadingFields
     live: LiveCaptions
+    several: SeveralFields
 
     @property
     def listening(self) -> list[Any]:
@@ -92,6 +99,8 @@ def build_transcribe_tab(
         heard = _wire_words(wiring, handlers, parts)
         _wire_comparing(wiring, comparing, parts, tab, heard)
         correcting = CorrectionHandlers(OwnClipHandlers(settings, recordings))
+        several = SeveralFilesHandlers(handlers)
+        wire_several_files(wiring, several, parts.several, parts.model, parts.listening)
         wire_correction(wiring, correcting, parts.correcting, (parts.model, parts.language), own_changed)
     return TranscribeTab(handlers, parts.model, parts.newest, parts.about, comparing, parts.reading)
 
@@ -105,8 +114,6 @@ def _lay_out(settings: Settings) -> _Parts:
         language = gr.Dropdown(
             languages, value=ANY_LANGUAGE, label="Language", info="What is spoken, and which models to list"
         )
-    with gr.Accordion("Find more models on the Hub", open=False, elem_id="find-models"):
-        finder = build_finder("models")
     newest = gr.State(None)
     about = fragment("", elem_id="model-note")
     reading = build_reading()
@@ -122,6 +129,10 @@ def _lay_out(settings: Settings) -> _Parts:
     )
     fragment(below_microphone(settings), elem_id="microphone-note")
     live = lay_out_live_captions()
+    result = fragment(NOTHING_YET, elem_id="result")
+    fragment(PLAYER, elem_id="last-sound")
+    fragment(LAST_RECORDING, elem_id="last-recording")
+    correcting, comparing, several = build_correction(), build_compare(), build_several_files()
     with gr.Accordion("Advanced", open=False, elem_id="listening"):
         words = gr.Textbox(
             "",
@@ -138,12 +149,10 @@ def _lay_out(settings: Settings) -> _Parts:
             "ear alone",
             elem_id="phrases",
         )
-    result = fragment(NOTHING_YET, elem_id="result")
-    fragment(PLAYER, elem_id="last-sound")
-    fragment(LAST_RECORDING, elem_id="last-recording")
+    with gr.Accordion("Find more models on the Hub", open=False, elem_id="find-models"):
+        finder = build_finder("models")
     heard = (model, language, finder, newest, about, audio, words, phrases, result)
-    correcting = build_correction()
-    return _Parts(*heard, build_compare(), correcting, reading, live)
+    return _Parts(*heard, comparing, correcting, reading, live, several)
 
 
 def below_microphone(settings: Settings) -> str:

@@ -54,11 +54,11 @@ def _rounded(seconds: float) -> str:
 def waiting_html(text: str) -> str:
     """A sentence in the transcript's place, with a button to stop."""
     return (
-        f'<p class="transcript waiting" data-say="{escape(text)}">{escape(text)}</p><p class="keep">{_STOP_BUTTON}</p>'
+        f'<p class="transcript waiting" data-say="{escape(text)}">{escape(text)}</p><p class="keep">{STOP_BUTTON}</p>'
     )
 
 
-_STOP_BUTTON = '<button type="button" class="copy" data-press="stop-hearing">Stop</button>'
+STOP_BUTTON = '<button type="button" class="copy" data-press="stop-hearing">Stop</button>'
 
 
 def progress_html(progress: Progress, waits: str = "") -> str:
@@ -66,7 +66,7 @@ def progress_html(progress: Progress, waits: str = "") -> str:
     done = round(100 * progress.seconds / max(progress.seconds, progress.transcript.audio_seconds))
     line = f"{progress_words(progress)}{' · ' if waits else ''}{waits}"
     return (
-        f'<div class="hearing"><p class="hearing-line"><span>{escape(line)}</span> {_STOP_BUTTON}</p>'
+        f'<div class="hearing"><p class="hearing-line"><span>{escape(line)}</span> {STOP_BUTTON}</p>'
         f'<div class="bar" role="progressbar" aria-label="Written down" aria-valuenow="{done}">'
         f'<span style="width:{done}%"></span></div></div>'
         f'<div class="transcript long">{_plain(progress.transcript)}</div>'
@@ -76,10 +76,18 @@ def progress_html(progress: Progress, waits: str = "") -> str:
 
 def comparing_html(name: str, step: Step) -> str:
     """How far the model of this name is with its half of a comparison."""
-    said = progress_words(step) if isinstance(step, Progress) else ""
-    if isinstance(step, Waiting):
-        said = waiting_words(step)
-    return f'<p class="hearing-line"><span>{escape(f"{name}: {said}")}</span> {_STOP_BUTTON}</p>'
+    return f'<p class="hearing-line"><span>{escape(f"{name}: {said_of(step)}")}</span> {STOP_BUTTON}</p>'
+
+
+def said_of(step: Step | Failed | None) -> str:
+    """How far it is, in a line."""
+    match step:
+        case Progress():
+            return progress_words(step)
+        case Waiting():
+            return waiting_words(step)
+        case _:
+            return LISTENING
 
 
 def transcript_html(heard: Transcript, stopped_at: float | None = None) -> str:
