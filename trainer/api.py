@@ -181,6 +181,11 @@ def evaluate(
     settings = settings or Settings.from_env()
     asked = locale_of(locale).language if locale else None
     found = find_model(parse_base(str(model), on_space=settings.on_space), settings, asked)
+    if not found.config.has_letters and found.vocabulary() is None:  # a Whisper with its own decoder
+        raise UserError(
+            "This model writes like Whisper, in pieces of words, and I measure only models that write letters.",
+            "Hear your clips with it by `python -m trainer transcribe`, or choose a CTC model.",
+        )
     spoken = locale_of(locale or read_notes(found.notes_folder).get("locale") or "en-US")
     checkpoint = open_checkpoint(found)
     source = open_source(data, spoken, settings)

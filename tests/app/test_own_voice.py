@@ -103,6 +103,10 @@ def test_sentences_are_read_heard_corrected_and_taken_away(app: App, visit: Visi
     assert [row["text"] for row in rows] == ['<b>"other" words</b>', sentences("en-US")[1]]
 
     page.get_by_role("button", name="Delete this clip").click()
+    page.locator("#own-delete-question").get_by_role("button", name="Keep it").click()
+    expect(page.locator("#own-delete-question")).to_be_hidden()
+    page.get_by_role("button", name="Delete this clip").click()
+    page.locator("#own-delete-confirm").click()
     expect(page.locator("#own-progress")).to_contain_text("1 clip, 1 sentence,")
     expect(page.locator("#own-editor")).to_be_hidden()
     assert len(list(store.folder.glob("*.flac"))) == 1

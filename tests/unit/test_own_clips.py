@@ -218,6 +218,15 @@ def test_a_damaged_table_is_left_as_it_is(store: OwnClips, damage: bytes) -> Non
     assert table.read_bytes() == rows
 
 
+@pytest.mark.parametrize(("on_space", "advice"), [(False, f"Mend {TABLE}"), (True, "whoever runs this Space")])
+def test_who_has_a_damaged_table_is_told_what_they_can_do(tmp_path: Path, on_space: bool, advice: str) -> None:
+    store = filled(own_clips(Settings(data_dir=tmp_path, on_space=on_space), "0" * 64, "en-US"), WORDS[:1])
+    (store.folder / TABLE).write_bytes(b"\xff")
+    with pytest.raises(UserError, match=advice) as told:
+        store.clips()
+    assert (TABLE in str(told.value)) is not on_space
+
+
 def test_many_at_once_lose_nothing(store: OwnClips) -> None:
     threads = [threading.Thread(target=store.add, args=(spoken(text), text)) for text in WORDS[:8]]
     for thread in threads:

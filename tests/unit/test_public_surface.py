@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import trainer
+from tests.fakes.hearing_whisper import save_hearing_whisper
 from tests.fakes.run_folder import write_run
 from trainer.api import _came_of
 from trainer.errors import UserError
@@ -73,3 +74,9 @@ def test_figures_are_those_that_the_page_shows(tmp_path: Path) -> None:
     came, view = _came_of(run), view_of(run)
     assert view.best and view.baseline and came.judged_by == "validation"
     assert (came.wer, came.untrained_wer) == (view.best.wer, view.baseline.wer)
+
+
+def test_a_whisper_is_not_measured_and_the_reason_is_true(tmp_path: Path) -> None:
+    whisper = save_hearing_whisper(tmp_path / "whisper")
+    with pytest.raises(UserError, match="writes like Whisper, in pieces of words"):
+        trainer.evaluate(whisper, data="practice", settings=Settings(data_dir=tmp_path / "data"))

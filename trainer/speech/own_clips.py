@@ -62,6 +62,7 @@ class OwnClips:
     locale: Locale
     most: int  # clips
     most_seconds: float  # of one
+    on_space: bool = False  # where their folder is out of the person's reach
 
     def clips(self) -> list[OwnClip]:
         """All of them, the oldest first. Raises UserError where the table is damaged."""
@@ -70,12 +71,12 @@ class OwnClips:
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
-            raise _damaged() from error
+            raise _damaged(self.on_space) from error
         try:
             rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
             return [_clip_of(row) for row in rows]
         except (csv.Error, KeyError, TypeError, ValueError) as error:
-            raise _damaged() from error
+            raise _damaged(self.on_space) from error
 
     def add(self, sound: bytes | Path, text: str, instead: str | None = None) -> OwnClip:
         """Keep a recording with its words; `instead`: the name of the clip that it takes the place of.
@@ -220,7 +221,7 @@ def own_clips(settings: Settings, owner: str, locale: str) -> OwnClips:
     if not _OWNER.fullmatch(owner):
         raise UserError("I cannot tell whose clips these would be.", "Load the page anew, then try again.")
     folder = settings.clips_dir / owner / row.code
-    return OwnClips(folder, row, settings.limits.clips_of_visitor, settings.max_clip_seconds)
+    return OwnClips(folder, row, settings.limits.clips_of_visitor, settings.max_clip_seconds, settings.on_space)
 
 
 def splits_of(clips: Sequence[OwnClip], locale: Locale) -> Counter[Split]:
@@ -277,9 +278,12 @@ def _named(name: str, clips: Sequence[OwnClip]) -> OwnClip:
     return found
 
 
-def _damaged() -> UserError:
+def _damaged(on_space: bool) -> UserError:
+    """On a Space only who keeps it reaches the file; clips of each language have a table of their own."""
+    mend = "Ask whoever runs this Space to mend it; clips in another language can be recorded meanwhile."
     return UserError(
-        "The list of your clips is damaged, so I leave it as it is.", f"Mend {TABLE} in their folder, or delete both."
+        "The list of your clips in this language is damaged, so I leave it as it is.",
+        mend if on_space else f"Mend {TABLE} in their folder, or delete both.",
     )
 
 

@@ -32,7 +32,7 @@ from trainer.transcription.transcribe import USUAL, Listening, opened_for
 
 log = logging.getLogger("voicetune.live")
 ResultT = TypeVar("ResultT")
-MOST_STREAMS = 4  # of all visitors; of one visitor, one
+MOST_STREAMS = 4  # of all visitors; of one visitor, one; of those without cookies, one a page
 RATES = (8_000, 96_000)  # that browsers record at
 MOST_CHUNK_SECONDS = 2.0
 BURST_SECONDS = 25.0  # by which sound may come ahead of the clock: what was said before the first chunk could be sent
@@ -105,13 +105,23 @@ class LiveStreams:
         return len(self._streams)
 
     async def take(
-        self, owner: str, page: Hashable, chunk: Chunk, choice: str, listening: Listening = USUAL
+        self,
+        owner: str,
+        page: Hashable,
+        chunk: Chunk,
+        choice: str,
+        listening: Listening = USUAL,
+        *,
+        shared: bool = False,
     ) -> Caption:
         """Hear a chunk of an open page's microphone; its first one opens the stream, in place of one before it.
 
+        `shared`: several people have this owner's name, so that one before it is only the same page's.
         Answers once the chunk is heard, or after `ANSWER_SECONDS`. Raises nothing: what is wrong ends the stream.
         """
         try:
+            if chunk.number == 0:
+                self._make_way(owner, page, shared)
             stream = self._stream_for(owner, page, chunk, choice, listening)
             self._add(stream, chunk)
         except UserError as error:
@@ -130,6 +140,11 @@ class LiveStreams:
         if stream and stream.work:
             stream.work.cancel()
 
+    def _make_way(self, owner: str, page: Hashable, shared: bool) -> None:
+        for other, stream in list(self._streams.items()):
+            if other == page or (stream.owner == owner and not shared):
+                self.close(other)
+
     def _stream_for(self, owner: str, page: Hashable, chunk: Chunk, choice: str, listening: Listening) -> _Stream:
         if chunk.number == 0:
             self._open(owner, page, chunk, choice, listening)
@@ -139,9 +154,6 @@ class LiveStreams:
         return stream
 
     def _open(self, owner: str, page: Hashable, chunk: Chunk, choice: str, listening: Listening) -> None:
-        theirs = [other for other, stream in self._streams.items() if stream.owner == owner or other == page]
-        for other in theirs:
-            self.close(other)
         if len(self._streams) >= MOST_STREAMS:
             raise UserError(f"{len(self._streams)} people are talking live just now, as many as can.", AT_THE_END)
         folder = folder_here(choice, self._settings, owner)

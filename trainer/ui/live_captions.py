@@ -26,7 +26,7 @@ from trainer.transcription.live_streams import (
 from trainer.transcription.transcribe import Listening
 from trainer.ui.components import explain, fragment
 from trainer.ui.events import EACH, Wiring
-from trainer.ui.visitors import OpenPage
+from trainer.ui.visitors import NOBODY, OpenPage
 
 MOST_NAME = 64  # letters of a stream's name, which live.js makes up
 WAKING = "The model wakes up …"
@@ -74,7 +74,8 @@ class LiveHandlers:
             self.streams.close(page)
             return told(Caption(state="over", error=error), name, number, 0)
         listening = Listening(words or "", bool(phrases))
-        caption = await self.streams.take(page.owner, page, chunk, choice or "", listening)
+        shared = page.owner == NOBODY
+        caption = await self.streams.take(page.owner, page, chunk, choice or "", listening, shared=shared)
         return told(caption, name, number, seen)
 
 

@@ -158,11 +158,14 @@ def _listed(clips: list[OwnClip], locale: str, chosen: str | None = None) -> dic
 
 
 def _chosen(clip: OwnClip | None, wav: bytes | None = None) -> list[Any]:
-    """The editor of a clip: play button, its sound, its words, what was said of it, and the group itself."""
+    """The editor of a clip: play button, its sound, its words, what was said of it, the group itself, and the question
+    whether to delete it, which is closed."""
     if clip is None:
-        return ["", "", "", "", gr.update(visible=False)]
+        return ["", "", "", "", gr.update(visible=False), gr.update(visible=False)]
     play = f'<div class="samples"><span>{play_button("own-clip-0", clip.text)}</span></div>'
-    return [play, sounds("own-clip", [wav]), clip.text, note(_place(clip), "quiet"), gr.update(visible=True)]
+    place = note(_place(clip), "quiet")
+    shown = [gr.update(visible=True), gr.update(visible=False)]
+    return [play, sounds("own-clip", [wav]), clip.text, place, *shown]
 
 
 def _place(clip: OwnClip) -> str:

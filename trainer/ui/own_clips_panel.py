@@ -17,6 +17,7 @@ from trainer.ui.recipe_form import OWN_AND_OTHERS, OWN_CLIPS, Fields
 from trainer.ui.recordings import Recordings
 
 TITLE = "Your own voice"
+ASKED = "Its sound and its words are deleted for good."
 INTRODUCTION = "Read some sentences aloud, and teach a model your voice. Each is kept as soon as you press Stop."
 _RECORD_IF_WISHED = """() => {
   if (document.querySelector('#own-at-once input')?.checked && document.querySelector('#own-sentence .reading'))
@@ -75,13 +76,16 @@ class ClipList:
     place: gr.HTML
     save: gr.Button
     delete: gr.Button
+    question: gr.Column
+    confirm: gr.Button
+    keep: gr.Button
     download: gr.Button
     file: gr.DownloadButton
 
     @property
     def chosen(self) -> list[Any]:
         """The outputs of what opens or closes the editor."""
-        return [self.play, self.sound, self.text, self.place, self.editor]
+        return [self.play, self.sound, self.text, self.place, self.editor, self.question]
 
 
 def build_own_clips(settings: Settings) -> OwnClipsPanel:
@@ -132,9 +136,15 @@ def _build_list() -> ClipList:
         with gr.Row():
             save = gr.Button("Save", size="sm", min_width=80, elem_id="own-save")
             delete = gr.Button("Delete this clip", size="sm", min_width=80, elem_id="own-delete")
+        with gr.Column(visible=False, elem_id="own-delete-question") as question:
+            fragment(f'<p class="message">{ASKED}</p>')
+            with gr.Row():
+                confirm = gr.Button("Delete for good", size="sm", variant="stop", elem_id="own-delete-confirm")
+                keep = gr.Button("Keep it", size="sm")
     download = gr.Button("Download my clips", size="sm", elem_id="own-download")
     file = gr.DownloadButton("Download", visible="hidden", elem_id="own-download-file")
-    return ClipList(clips, editor, play, sound, text, place, save, delete, download, file)
+    asking = (delete, question, confirm, keep)
+    return ClipList(clips, editor, play, sound, text, place, save, *asking, download, file)
 
 
 def wire_own_clips(wiring: Wiring, panel: OwnClipsPanel, fields: Fields, recordings: Recordings) -> None:
@@ -169,7 +179,17 @@ def _wire_list(wiring: Wiring, panel: OwnClipsPanel, handlers: OwnClipHandlers, 
     saved = [*about, listing.place, panel.changed]
     wiring.at_once(listing.save.click, LAST, handlers.save_clip, [locale, clips, listing.text], saved)
     deleted = [*about, *listing.chosen, panel.changed]
-    wiring.at_once(listing.delete.click, ONCE, handlers.delete_clip, [locale, clips], deleted)
+    wiring.at_once(listing.delete.click, LAST, _ask, None, listing.question)
+    wiring.at_once(listing.keep.click, LAST, _close, None, listing.question)
+    wiring.at_once(listing.confirm.click, ONCE, handlers.delete_clip, [locale, clips], deleted)
     seen: dict[str, Any] = {"show_progress": "full", "show_progress_on": listing.download}
     zipped = wiring.queued(listing.download.click, ONCE, handlers.download_clips, locale, listing.file, **seen)
     wiring.script(zipped.success, _CLICK_DOWNLOAD)
+
+
+def _ask() -> dict[str, Any]:
+    return gr.update(visible=True)
+
+
+def _close() -> dict[str, Any]:
+    return gr.update(visible=False)

@@ -134,6 +134,20 @@ def test_so_many_talk_at_once_and_of_one_visitor_the_newest(settings: Settings) 
     run_in_time(test())
 
 
+def test_people_who_share_a_name_do_not_end_each_others_streams(settings: Settings) -> None:
+    async def test() -> None:
+        streams = LiveStreams(settings, FairQueue("line"))
+        for page in ("page1", "page2"):
+            assert (await streams.take("nobody", page, chunk(), READY, shared=True)).state == "live"
+        assert (await streams.take("nobody", "page1", chunk(1), READY, shared=True)).state == "live"
+        assert (await streams.take("nobody", "page1", chunk(), READY, shared=True)).state == "live"
+        assert streams.open == 2, "of one page the newest"
+        for page in ("page1", "page2"):
+            streams.close(page)
+
+    run_in_time(test())
+
+
 def test_a_page_that_is_gone_gives_its_place_away(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_streams, "SECONDS_UNTIL_GONE", 0.05)
 
