@@ -26,6 +26,7 @@ from trainer.training.ctc_trainer import CTCTrainer, arguments_for
 from trainer.training.distributed import NothingToGainError, stop_together
 from trainer.training.evaluation import Evaluation, evaluate
 from trainer.training.frozen import FrozenLayers, StatesStore, copies_that_fit, room_for_states
+from trainer.training.recipe import keeps_states
 from trainer.training.state import (
     EvalProgress,
     Saved,
@@ -111,7 +112,7 @@ class Session:
         if self.saved:
             restore_weights(self.saved, self.inputs.checkpoint.model)
         arguments = arguments_for(self.inputs, self.context, checked=self.progress.checked >= 0)
-        if recipe.frozen_layers:
+        if keeps_states(recipe, checkpoint.config):
             self._store = self._open_store(arguments.device)
         trainer = CTCTrainer(self.inputs, self.context, arguments, self.check_model, self.steps, self._store)
         trainer.add_callback(EventCallback(self, trainer))
