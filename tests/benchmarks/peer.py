@@ -115,13 +115,11 @@ def save_noise(base: str, folder: Path) -> None:
 def save_practice(locale: str, folder: Path, recipe: dict[str, Any]) -> None:
     """The starter with its letters of a language, and the practice clips, both as a run here begins with them."""
     from tests.fakes.training import context_in
-    from trainer.models.model_files import ModelFiles
     from trainer.settings import Settings
     from trainer.training.finetune import _inputs
     from trainer.training.recipe import Recipe
 
     inputs = _inputs(Recipe.from_dict(recipe), Settings(data_dir=folder), context_in(folder, []), None)
-    assert ModelFiles
     inputs.checkpoint.save(folder / "base", {})
     (folder / "clips").write_bytes(pickle.dumps((inputs.dataset, inputs.checkpoint.vocabulary)))
 
@@ -171,10 +169,8 @@ def learn(locale: str, peer_steps: int, rates: Sequence[float], turns: int, thre
 
     recipe = PRESETS["quick"].recipe.change(locale=locale, data="practice", eval_clips=60).to_dict()
     job = {"mode": "learn", "threads": threads, "recipe": recipe, "locale": locale, "check": max(1, peer_steps // 6)}
-    chosen = [
-        Row(f"peer at {rate:g}", "peer", {"max_steps": peer_steps, "warmup_steps": peer_steps // 4, "learning_rate": rate})
-        for rate in rates
-    ]  # fmt: skip
+    shortened = {"max_steps": peer_steps, "warmup_steps": peer_steps // 4}
+    chosen = [Row(f"peer at {rate:g}", "peer", shortened | {"learning_rate": rate}) for rate in rates]
     chosen.append(Row("ours", "ours"))
     with tempfile.TemporaryDirectory() as place:
         save_practice(locale, Path(place), recipe)

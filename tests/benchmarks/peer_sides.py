@@ -56,7 +56,7 @@ GUIDE: dict[str, Any] = {
 }
 
 
-class Done(Exception):
+class EnoughError(Exception):
     """Measured enough."""
 
 
@@ -68,13 +68,13 @@ class Meter:
         self._began, self._from = 0.0, 0.0
 
     def add(self, audio: float) -> None:
-        """After a micro-batch. Raises Done after the last."""
+        """After a micro-batch. Raises EnoughError after the last."""
         self.batches += 1
         self.audio += audio
         if self.batches == WARM:
             self._began, self._from = time.process_time(), self.audio
         if self.batches == WARM + self.most:
-            raise Done
+            raise EnoughError
 
     @property
     def speed(self) -> float:
@@ -167,7 +167,7 @@ def peer(job: Job, clips: SpeechDataset, vocabulary: Vocabulary, folder: Path) -
     )
     if job["mode"] == "throughput":
         trainer.meter = meter = Meter(job["batches"])
-        with suppress(Done):
+        with suppress(EnoughError):
             trainer.train()
         return {"speed": meter.speed}
     watch = _Watch(checkpoint, clips, job, trainer)
@@ -247,7 +247,7 @@ def ours(job: Job, clips: SpeechDataset, vocabulary: Vocabulary, folder: Path) -
     trainer.training_step = step  # type: ignore[method-assign]
     trainer._check_model = lambda step: Evaluation(0.0, None, [])  # type: ignore[assignment,arg-type,return-value]
     trainer.args.eval_on_start = False
-    with suppress(Done):
+    with suppress(EnoughError):
         trainer.train()
     return {"speed": meter.speed, "filling": filling}
 
@@ -268,7 +268,7 @@ def main() -> None:
     """Do the job of the file."""
     job: Job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])
-    clips, vocabulary = pickle.loads(Path(job["clips"]).read_bytes())  # noqa: S301  # `peer` wrote it just now
+    clips, vocabulary = pickle.loads(Path(job["clips"]).read_bytes())  # `peer` wrote it just now
     with tempfile.TemporaryDirectory() as folder:
         found = (peer if job["side"] == "peer" else ours)(job, clips, vocabulary, Path(folder))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
