@@ -40,7 +40,7 @@ from trainer.training.recipe import Recipe
 from trainer.training.session import Session
 
 Job = dict[str, Any]
-WARM = 2  # micro-batches before the clock runs: memory is taken, the optimizer's averages made
+WARM = 1  # micro-batches before the clock runs, in which memory is taken
 # https://huggingface.co/docs/transformers/tasks/asr, TrainingArguments as written there, by today's names. Its fp16
 # needs a GPU. Its length grouping does nothing there (`input_values` are nested); here it works, in its favour.
 GUIDE: dict[str, Any] = {
@@ -162,9 +162,7 @@ def peer(job: Job, clips: SpeechDataset, vocabulary: Vocabulary, folder: Path) -
         str(folder), use_cpu=True, report_to=[], disable_tqdm=True, save_strategy="no", remove_unused_columns=False,
         **(GUIDE | changes),
     )  # fmt: skip
-    trainer = MeteredTrainer(
-        model=model, args=arguments, train_dataset=rows, data_collator=StockCollator(checkpoint)
-    )
+    trainer = MeteredTrainer(model=model, args=arguments, train_dataset=rows, data_collator=StockCollator(checkpoint))
     if job["mode"] == "throughput":
         trainer.meter = meter = Meter(job["batches"])
         with suppress(EnoughError):
@@ -178,6 +176,7 @@ def peer(job: Job, clips: SpeechDataset, vocabulary: Vocabulary, folder: Path) -
 
 def _without_dropout(model: torch.nn.Module, only_attention: str) -> None:
     """Set dropouts to 0 in a model that is built already: of attention alone, or all."""
+    module: Any
     for module in model.modules():
         if isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0  # of attention, in all these models; in Whisper's layers of all
@@ -245,7 +244,7 @@ def ours(job: Job, clips: SpeechDataset, vocabulary: Vocabulary, folder: Path) -
         return loss
 
     trainer.training_step = step  # type: ignore[method-assign]
-    trainer._check_model = lambda step: Evaluation(0.0, None, [])  # type: ignore[assignment,arg-type,return-value]
+    trainer._check_model = lambda step: Evaluation(0.0, None, [])  # type: ignore[arg-type]
     trainer.args.eval_on_start = False
     with suppress(EnoughError):
         trainer.train()

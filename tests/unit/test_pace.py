@@ -44,7 +44,7 @@ def guesses(events: list[tuple[float, dict[str, Any]]]) -> dict[float, float]:
     whole = events[-1][0] - events[0][0]
     for number, (now, event) in enumerate(events[:-1]):
         stamped = {**event, "seq": number, "time": datetime.fromtimestamp(now, UTC).isoformat()}
-        fold(view, [stamped])  # type: ignore[list-item]
+        fold(view, [stamped])
         if (left := view.remaining(now)) is not None:
             found[view.step / STEPS] = (now - events[0][0] + left) / whole
     return found

@@ -225,11 +225,8 @@ class Preset:
     needs_hub: bool = False
 
 
-# The lower four layers stay as they have heard people. Found with en-US and its validation clips: 2e-4 for the layers
-# was best after 240 of 480 steps (WER 14.8 %), 4e-4 with masks of 20 % after 324 of 360 (15.3 %); 1e-4 with masks of
-# 25 % and dropout was at 20.8 % after 240. Averaging is a compromise. With a share of 0.2 en-US, it-IT and es-ES had
-# 23, 19 and 20 % of the test's words wrong, and of what people said 31, 25 and 19 % of the letters (before the training
-# 22, 19 and 15 %); with 0.5 they had 29, 27 and 21 % of words and 26, 24 and 16 % of letters wrong.
+# The lower four layers stay as they have heard people, and averaging is a compromise: what else was tried, and what came
+# of it, is in tests/benchmarks/README.md.
 _STARTER = Recipe(
     base="starter",
     max_steps=300,
