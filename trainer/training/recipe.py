@@ -225,8 +225,8 @@ class Preset:
     needs_hub: bool = False
 
 
-# The lower four layers stay as they have heard people, and averaging is a compromise: what else was tried, and what came
-# of it, is in tests/benchmarks/README.md.
+# The lower four layers stay as they have heard people, and averaging is a compromise: what else was tried, and what
+# came of it, is in tests/benchmarks/README.md.
 _STARTER = Recipe(
     base="starter",
     max_steps=300,
