@@ -185,7 +185,8 @@ class Session:
 
     def _check_model(self, step: int) -> Evaluation:
         examples = self.inputs.dataset.validation
-        store = self._store
+        # Where a front end alone is kept, in 16 bits, the figures told shall still be those of the model that is saved.
+        store = self._store if self.inputs.recipe.frozen_layers else None
 
         def above_the_frozen(store: StatesStore, number: int) -> torch.Tensor:
             return store.layers.logits(store.of_validation(examples[number], number))
