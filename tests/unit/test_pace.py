@@ -1,5 +1,6 @@
 """What is left of a run, told from when its events came; and what one run teaches the estimates of the next."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 from trainer.runs.pace import Pace
+from trainer.runs.run import create_run
+from trainer.runs.train import note_time
 from trainer.runs.view import RunView, fold
 from trainer.settings import Settings
 from trainer.training.estimate import estimate_seconds, work_seconds
@@ -15,11 +18,12 @@ from trainer.training.measured import FILE, MOST_KEPT, factor, note
 from trainer.training.recipe import Recipe
 
 STEPS, EVERY, LOGGED = 300, 30, 5
+BEGUN = 1.8e9  # seconds since the epoch
 
 
 def lesson(step_seconds: list[float], check: float, first: float, end: float) -> Iterator[tuple[float, dict[str, Any]]]:
     """Events with their times, as a run of STEPS steps tells them; the time of the last is its end."""
-    now = 1000.0
+    now = BEGUN
     yield now, {"event": "started", "max_steps": STEPS, "eval_steps": EVERY, "pid": 1, "pid_started": 1.0}
     now += 8
     yield now, {"event": "phase", "phase": "training", "done": 0, "total": STEPS}
@@ -43,7 +47,12 @@ def guesses(events: list[tuple[float, dict[str, Any]]]) -> dict[float, float]:
     view, found = RunView(), dict[float, float]()
     whole = events[-1][0] - events[0][0]
     for number, (now, event) in enumerate(events[:-1]):
-        stamped = {**event, "seq": number, "time": datetime.fromtimestamp(now, UTC).isoformat()}
+        stamped = {
+            **event,
+            "seq": number,
+            "attempt": 1,
+            "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+        }
         fold(view, [stamped])
         if (left := view.remaining(now)) is not None:
             found[view.step / STEPS] = (now - events[0][0] + left) / whole
@@ -110,6 +119,28 @@ def test_what_was_measured_corrects_the_guess(settings: Settings) -> None:
     assert factor(recipe, settings) == 3, "the newest"
     assert factor(recipe.change(base="openai/whisper-base"), settings) == 1.5, "the middle of all"
     assert "facebook" not in (settings.data_dir / FILE).read_text()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_run_that_ends_leaves_what_it_took(resumed: bool, settings: Settings) -> None:
+    run = create_run(settings.data_dir / "run", Recipe(max_steps=STEPS))
+    guess = work_seconds(run.recipe(), settings)
+    events = [*lesson([2 * guess / STEPS] * STEPS, 0.0, 30.0, 0.0)]
+    if resumed:
+        events.insert(1, (BEGUN, {"event": "resumed", "step": 100, "checked": 0}))
+    stamped = [
+        {
+            **event,
+            "seq": number,
+            "attempt": 1,
+            "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+        }
+        for number, (now, event) in enumerate(events)
+    ]
+    run.events.write_text("".join(json.dumps(event) + "\n" for event in stamped), encoding="utf-8")
+    note_time(run, settings)
+    saves = STEPS // EVERY  # a second each
+    assert factor(run.recipe(), settings) == pytest.approx(1.0 if resumed else 2.0 + saves / guess, rel=0.01)
 
 
 def test_what_cannot_be_is_not_kept(settings: Settings) -> None:

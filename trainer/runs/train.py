@@ -89,7 +89,7 @@ def train_run(
                 kind, fields = _to_the_end(run, settings, context, resume, turn)
                 end = tell(kind, **fields)  # before the next run's turn comes
             # Who reads the events may not know of its end: then what it can be resumed from must stay.
-            _note_time(run, settings)
+            note_time(run, settings)
             if kind == "finished" and not log.behind:
                 prune(run.checkpoints, keep=0)
         finally:
@@ -99,7 +99,7 @@ def train_run(
         return end
 
 
-def _note_time(run: Run, settings: Settings) -> None:
+def note_time(run: Run, settings: Settings) -> None:
     """Keep how long it took for the next estimate. Only of one attempt: what was computed before is not there again."""
     view = view_of(run)
     worked = view.pace.worked(view.ended) if view.ended else None
