@@ -35,6 +35,11 @@ def save_frozen_lesson(folder: Path) -> Recipe:
     return save_lesson(folder, base=str(base), frozen_layers=2, copies=2, head_steps=3, precision="bf16")
 
 
+def save_front_lesson(folder: Path) -> Recipe:
+    """The first without changed sound, so that its front end is computed once a clip."""
+    return save_lesson(folder, augment=False)
+
+
 @dataclass(frozen=True)
 class Result:
     """What came of a run that was trained to its end."""

@@ -18,6 +18,7 @@ from tests.faults.lesson import (
     log_of,
     new_run,
     result_of,
+    save_front_lesson,
     save_frozen_lesson,
     view_of,
 )
@@ -115,6 +116,25 @@ def test_frozen_layers_compute_the_same_again(
     finish(fork_server, run)
     assert +faults_of(run, uninjured_frozen) == {}
     assert result_of(run) == uninjured_frozen
+
+
+FRONT_POINT: Job = {"at": "frozen", "number": 4, "how": "TERM"}  # a check hears the sound
+
+
+@pytest.mark.parametrize(
+    "point", [FRONT_POINT, *(pytest.param(point, marks=pytest.mark.slow) for point in FROZEN_POINTS[3:])]
+)
+def test_a_front_end_computes_the_same_again(
+    point: Job, fork_server: ForkServer, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lesson = save_front_lesson(tmp_path_factory.mktemp("lesson"))
+    whole = new_run(tmp_path_factory.mktemp("reference"), lesson, "run")
+    finish(fork_server, whole)
+    run = new_run(folder, lesson, "run")
+    answer = attempt(fork_server, run, point)
+    assert answer["code"] == (-9 if point["how"] == "KILL" else 130), log_of(run)
+    finish(fork_server, run)
+    assert +faults_of(run, result_of(whole)) == {}
 
 
 def test_stopped_again_and_again(fork_server: ForkServer, lesson: Recipe, uninjured: Result, folder: Path) -> None:

@@ -10,6 +10,7 @@ from transformers import TrainingArguments, get_scheduler
 
 from tests.fakes.models import files_in, save_tiny_base, save_tiny_encoder
 from tests.fakes.sounds import save_folder, say
+from tests.fakes.tiny_models import save_tiny
 from tests.fakes.training import Events, context_in, inputs_for
 from trainer.errors import UserError
 from trainer.models.ctc_model import Checkpoint, open_base, open_checkpoint
@@ -243,13 +244,19 @@ def test_a_fine_tune_with_frozen_layers_leaves_a_whole_model(
 def test_bases_that_cannot_are_refused(tmp_path: Path) -> None:
     whisper = ModelConfig.read(save_tiny_encoder(tmp_path / "whisper"))
     wav2vec2 = ModelConfig.read(save_tiny_base(tmp_path / "wav2vec2"))
+    save_tiny("wavlm", tmp_path / "wavlm")
+    wavlm = ModelConfig.read(tmp_path / "wavlm")
+    adapted = ModelConfig({**wav2vec2.values, "add_adapter": True})
     check_base(Recipe(frozen_layers=3), whisper)
-    check_base(Recipe(), wav2vec2)
+    check_base(Recipe(frozen_layers=1), wav2vec2)
+    check_base(Recipe(), wavlm)
     for recipe, config, said in (
         (Recipe(frozen_layers=4), whisper, "has 3 layers, so 4 cannot"),
-        (Recipe(frozen_layers=1), wav2vec2, "Wav2Vec2 learns as a whole"),
+        (Recipe(frozen_layers=2), wav2vec2, "has 1 layer, so 2 cannot"),
+        (Recipe(frozen_layers=1), wavlm, "WavLM learns as a whole"),
+        (Recipe(frozen_layers=1), adapted, "Wav2Vec2 learns as a whole"),
     ):
         with pytest.raises(UserError, match=said):
             check_base(recipe, config)
     with pytest.raises(UserError, match="learns as a whole"):
-        _finetune(tmp_path, tmp_path / "wav2vec2", frozen_layers=1)
+        _finetune(tmp_path, tmp_path / "wavlm", frozen_layers=1)

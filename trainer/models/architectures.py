@@ -70,7 +70,8 @@ class Architecture:
     `feat_extract_norm` decides, since a model with "group" norm was trained without and gets worse with one.
     `head`: the attribute of its CTC head; `output`: in it the linear map to the labels, where it is not all of it.
     `freezes`: whether it has `freeze_feature_encoder()`; `layers_apart`: whether its lowest layers can be computed
-    alone (`freeze_layers`, `lower_states`, and a forward that begins above them).
+    alone (`freeze_layers`, `lower_states`, and a forward that begins above them); `front_apart`: whether that pays for
+    the front end alone, which costs next to nothing where it hears mel features.
     `dropouts` are config keys set to a recipe's dropout, `zeroed` those that are 0 whenever it chooses one; they lie in
     the config's part `part`, if there is one.
     `masks_time`: whether it knows SpecAugment's `mask_time_*`; `masks_features` likewise.
@@ -95,6 +96,7 @@ class Architecture:
     output: str = ""
     freezes: bool = True
     layers_apart: bool = False
+    front_apart: bool = False
     part: str | None = None
     dropouts: tuple[str, ...] = _DROPOUTS
     zeroed: tuple[str, ...] = _ZEROED
@@ -133,14 +135,14 @@ def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 
 
 _ROWS = (
-    Architecture("wav2vec2", "Wav2Vec2", _FRONT | _ADAPTER),
+    Architecture("wav2vec2", "Wav2Vec2", _FRONT | _ADAPTER, layers_apart=True, front_apart=True),
     Architecture(
         "wav2vec2-conformer",
         "Wav2Vec2-Conformer",
         _FRONT | _ADAPTER | {"vocab_size": None},
         zeroed=(*_ZEROED, "conformer_conv_dropout"),
     ),
-    Architecture("hubert", "HuBERT", _FRONT),
+    Architecture("hubert", "HuBERT", _FRONT, layers_apart=True, front_apart=True),
     Architecture(
         "wavlm",
         "WavLM",
@@ -148,8 +150,8 @@ _ROWS = (
         attention=("eager",),
         masks_features=False,  # it crashes
     ),
-    Architecture("unispeech", "UniSpeech", _FRONT),
-    Architecture("unispeech-sat", "UniSpeechSat", _FRONT),
+    Architecture("unispeech", "UniSpeech", _FRONT, layers_apart=True, front_apart=True),
+    Architecture("unispeech-sat", "UniSpeechSat", _FRONT, layers_apart=True, front_apart=True),
     Architecture("sew", "SEW", _SEW, from_pooled_samples, kept=kept_to_pool),
     Architecture(
         "sew-d",

@@ -32,6 +32,7 @@ from trainer.models.architectures import Architecture
 from trainer.models.build import load
 from trainer.models.frames import HOP, WINDOW
 from trainer.models.language_model import LanguageModel
+from trainer.models.layers_apart import take_apart
 from trainer.models.mctct import MCTCTFeatureExtractor
 from trainer.models.model_config import ModelConfig
 from trainer.models.model_files import NOTES, ModelFiles
@@ -186,6 +187,8 @@ def open_base(
     elif vocabulary.labels > model.config.vocab_size:
         _add_labels(model, row.output_layer, vocabulary)
     ignore_padding(model)
+    if row.layers_apart:
+        take_apart(model)
     # Upstream issue 47688: every CTC forward takes **kwargs, so the Trainer believes that the loss is divided by
     # the batch's items already, and gradient accumulation multiplies it.
     setattr(model, "accepts_loss_kwargs", False)  # noqa: B010  # a plain assignment is taken for a submodule

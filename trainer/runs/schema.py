@@ -65,9 +65,10 @@ class Place(AnyEvent):
 
 
 class Started(OfProcess):
-    """Its turn has come."""
+    """Its turn has come. `eval_steps` from one check to the next."""
 
     max_steps: Count
+    eval_steps: NotRequired[Count]
 
 
 class Phase(AnyEvent):

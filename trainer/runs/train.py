@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trainer.errors import UserError, is_disk_full, refusal_of
 from trainer.runs.events import ENDS, Event, EventLog, EventReader
+from trainer.runs.follower import view_of
 from trainer.runs.lifecycle import announce, at_most, end_fields, is_announced
 from trainer.runs.preflight import check_inputs
 from trainer.runs.process import alive, own_identity, sole_trainer
@@ -20,7 +21,8 @@ from trainer.settings import Settings
 from trainer.training.checkpoints import prune
 from trainer.training.context import Context, Places
 from trainer.training.distributed import Ranks
-from trainer.training.estimate import check_memory
+from trainer.training.estimate import check_memory, work_seconds
+from trainer.training.measured import SHORTEST, note
 from trainer.training.recipe import Recipe
 from trainer.training.stop_signal import StopRequested, StopSignal
 
@@ -87,6 +89,7 @@ def train_run(
                 kind, fields = _to_the_end(run, settings, context, resume, turn)
                 end = tell(kind, **fields)  # before the next run's turn comes
             # Who reads the events may not know of its end: then what it can be resumed from must stay.
+            note_time(run, settings)
             if kind == "finished" and not log.behind:
                 prune(run.checkpoints, keep=0)
         finally:
@@ -94,6 +97,16 @@ def train_run(
         if log.behind:
             raise _disk_full()
         return end
+
+
+def note_time(run: Run, settings: Settings) -> None:
+    """Keep how long it took for the next estimate. Only of one attempt: what was computed before is not there again."""
+    view = view_of(run)
+    worked = view.pace.worked(view.ended) if view.ended else None
+    if view.state in ("finished", "stopped") and view.first_step == 0 and worked and view.step >= SHORTEST:
+        recipe = run.recipe()
+        made = recipe.change(max_steps=view.step)
+        note(recipe, settings, work_seconds(made, settings), worked)
 
 
 @contextmanager
@@ -130,7 +143,7 @@ def _train(run: Run, settings: Settings, context: Context, resume: bool, turn: E
     check_memory(recipe, settings)  # before one's turn and before any weights are downloaded
     turn.enter_context(hold_turn(settings.queue_dir, run, lambda place: tell("place", place=place), stop.check))
     turn.enter_context(at_most(settings.limits.minutes_a_run, run))
-    tell("started", max_steps=recipe.max_steps, **own_identity())
+    tell("started", max_steps=recipe.max_steps, eval_steps=recipe.eval_steps, **own_identity())
     with stop.anywhere():
         # Imported only when it is one's turn: those who wait should not fill the memory with torch.
         from trainer.training.finetune import finetune

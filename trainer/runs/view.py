@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar
 
 from trainer.errors import HopelessError, UserError
 from trainer.runs.events import Event
+from trainer.runs.pace import Pace
 
 State = Literal["waiting", "running", "stopping", "finished", "stopped", "failed", "interrupted"]
 MOST_NOTES = 100  # the newest; a training says some ten, a stranger's machine whatever it likes
@@ -91,6 +92,8 @@ class RunView:
     last_event: float | None = None
     step: int = 0
     max_steps: int = 0
+    eval_steps: int = 0  # from one check to the next; 0: not told
+    pace: Pace = field(default_factory=Pace)
     losses: list[Point] = field(default_factory=list)
     evaluations: list[EvalPoint] = field(default_factory=list)
     guesses: list[Guess] = field(default_factory=list)
@@ -146,10 +149,9 @@ class RunView:
 
     def remaining(self, now: float) -> float | None:
         """Seconds left, from the pace so far; None until a few steps have been made, and where it is to stop."""
-        made = self.step - self.first_step
-        if self.state != "running" or self.training_since is None or made < 3 or self.max_steps <= self.step:
+        if self.state != "running" or self.max_steps <= self.step:
             return None
-        return max(0.0, (now - self.training_since) / made * (self.max_steps - self.step))
+        return self.pace.remaining(now, self.max_steps, self.eval_steps)
 
     def thinned_losses(self, most: int = 400) -> list[Point]:
         """The loss curve in at most so many points, the ends and the extremes kept."""
@@ -185,7 +187,7 @@ def _begin_again(view: RunView, time: float) -> None:
     view.state, view.phase, view.done, view.total, view.place = "waiting", "starting", 0, 0, 0
     view.pid = view.pid_started = view.asked = view.started = view.ended = view.training_since = None
     view.what = view.todo = ""
-    view.hopeless, view.notes = False, []
+    view.hopeless, view.notes, view.pace = False, [], Pace()
 
 
 def _place(view: RunView, event: Event, time: float) -> None:
@@ -195,13 +197,14 @@ def _place(view: RunView, event: Event, time: float) -> None:
 def _started(view: RunView, event: Event, time: float) -> None:
     view.state, view.started, view.place = "running", time, 0
     view.pid, view.pid_started = event["pid"], event["pid_started"]
-    view.max_steps = event["max_steps"]
+    view.max_steps, view.eval_steps = event["max_steps"], event.get("eval_steps", 0)
 
 
 def _phase(view: RunView, event: Event, time: float) -> None:
     view.phase, view.done, view.total = event["phase"], event.get("done", 0), event.get("total", 0)
     if event["phase"] == "training" and view.training_since is None:
         view.training_since = time
+        view.pace.training(time)
 
 
 def _data(view: RunView, event: Event, time: float) -> None:
@@ -212,6 +215,7 @@ def _data(view: RunView, event: Event, time: float) -> None:
 def _log(view: RunView, event: Event, time: float) -> None:
     view.step = max(view.step, event["step"])
     view.losses.append(Point(event["step"], event["loss"]))
+    view.pace.step(event["step"], time)
     view.speed = event.get("audio_seconds_per_second", view.speed)
 
 
@@ -219,6 +223,7 @@ def _evaluated(view: RunView, event: Event, time: float) -> None:
     view.step = max(view.step, event["step"])
     figures = EvalPoint(event["step"], event["loss"], event["wer"], event["cer"], event.get("blank", False))
     view.evaluations.append(figures)
+    view.pace.check(time)
     view.guesses = [Guess(**guess) for guess in event["guesses"]]
 
 
@@ -233,6 +238,7 @@ def _model_saved(view: RunView, event: Event, time: float) -> None:
     view.best_step = event["step"]
     if view.training_since is not None:  # else it lay there already, and is found again
         view.kept = view.kept_test = None  # another model, though it may be of the same step
+        view.pace.saved(time)
 
 
 def _checkpoint(view: RunView, event: Event, time: float) -> None:

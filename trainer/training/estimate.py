@@ -16,6 +16,7 @@ from trainer.models.catalog import STARTER_ID, USUAL, Base
 from trainer.models.size import Shape, Sizes, ask_sizes, sizes_of
 from trainer.settings import Settings
 from trainer.speech.sources import kind_of
+from trainer.training.measured import factor
 from trainer.training.recipe import PRESETS, Recipe
 
 _MATRIX = 64  # so small that numpy keeps it on one core: on several, other programs disturb the measurement
@@ -33,7 +34,14 @@ _COST, _WIDE, _NARROWER = 0.45, 768, 1.2
 
 
 def estimate_seconds(recipe: Recipe, settings: Settings, shape: Shape | None = None) -> float:
-    """Seconds from Start to the finished model, within a factor of two or so on a processor.
+    """Seconds from Start to the finished model, within a factor of two or so on a processor; nearer where a training
+    like it was measured here. `shape` as of `work_seconds`.
+    """
+    return _START_SECONDS + work_seconds(recipe, settings, shape) * factor(recipe, settings)
+
+
+def work_seconds(recipe: Recipe, settings: Settings, shape: Shape | None = None) -> float:
+    """The same by the base's shape and this processor's speed alone, without what comes before the first step.
 
     `shape` is the base's where the caller knows it; where nobody does, that of the usual size is taken.
     """
@@ -48,7 +56,7 @@ def estimate_seconds(recipe: Recipe, settings: Settings, shape: Shape | None = N
     if recipe.frozen_layers:
         own = (recipe.clips or _CLIPS) * _TRAINED * _CLIP_SECONDS
         work += min(heard, own * (1 + recipe.copies * recipe.augment)) * lower_cost(shape, recipe.frozen_layers)
-    return _START_SECONDS + work / machine_gflops()
+    return work / machine_gflops()
 
 
 def training_cost(shape: Shape, frozen: bool = True, frozen_layers: int = 0) -> float:

@@ -159,17 +159,24 @@ _WORDS = {
 def check_base(recipe: Recipe, config: ModelConfig) -> None:
     """Raises UserError where a base of this config cannot be trained by the recipe."""
     kept, layers = recipe.frozen_layers, shape_of(config).layers
-    if kept and not config.architecture.layers_apart:
+    if kept and not (config.architecture.layers_apart and not config.complete.get("add_adapter")):
         raise UserError(
             f"A base of the kind {config.architecture.title} learns as a whole: none of its layers can be kept as they "
             "are.",
-            "Set the layers kept as they are to 0, or choose a Whisper.",
+            "Set the layers kept as they are to 0, or choose a Wav2Vec2 or a Whisper.",
         )
     if kept > layers:
         raise UserError(
             f"This base has {layers} layer{'s' if layers > 1 else ''}, so {kept} cannot be kept as they are.",
             f"Choose a number from 0 to {layers}.",
         )
+
+
+def keeps_states(recipe: Recipe, config: ModelConfig) -> bool:
+    """Whether what is frozen is computed once a clip: layers that a recipe names, or convolutions on raw sound, where
+    nothing changes the clips from epoch to epoch."""
+    apart = config.architecture.front_apart and not config.complete.get("add_adapter")
+    return recipe.frozen_layers > 0 or (apart and recipe.freeze_feature_encoder and not recipe.augment)
 
 
 def said_range(name: str) -> str:
@@ -218,11 +225,8 @@ class Preset:
     needs_hub: bool = False
 
 
-# The lower four layers stay as they have heard people. Found with en-US and its validation clips: 2e-4 for the layers
-# was best after 240 of 480 steps (WER 14.8 %), 4e-4 with masks of 20 % after 324 of 360 (15.3 %); 1e-4 with masks of
-# 25 % and dropout was at 20.8 % after 240. Averaging is a compromise: with shares of 0.5, 0.65, 0.8 and 1, which learns
-# nothing, en-US has, with the words it knows, 6, 8, 12 and 20 % of the validation's words wrong, and of sentences of a
-# woman's that nothing here learnt from 30, 27, 24 and 21 %.
+# The lower four layers stay as they have heard people, and averaging is a compromise: what else was tried, and what
+# came of it, is in tests/benchmarks/README.md.
 _STARTER = Recipe(
     base="starter",
     max_steps=300,

@@ -28,6 +28,7 @@ from trainer.training.ctc_trainer import CTCTrainer, arguments_for
 from trainer.training.distributed import NothingToGainError, stop_together
 from trainer.training.evaluation import Evaluation, evaluate
 from trainer.training.frozen import FrozenLayers, StatesStore, copies_that_fit, room_for_states
+from trainer.training.recipe import keeps_states
 from trainer.training.state import (
     EvalProgress,
     Saved,
@@ -113,7 +114,7 @@ class Session:
         if self.saved:
             restore_weights(self.saved, self.inputs.checkpoint.model)
         arguments = arguments_for(self.inputs, self.context, checked=self.progress.checked >= 0)
-        if recipe.frozen_layers:
+        if keeps_states(recipe, checkpoint.config):
             self._store = self._open_store(arguments.device)
         trainer = CTCTrainer(self.inputs, self.context, arguments, self.check_model, self.steps, self._store)
         trainer.add_callback(EventCallback(self, trainer))
@@ -186,7 +187,8 @@ class Session:
 
     def _check_model(self, step: int) -> Evaluation:
         examples = self.inputs.dataset.validation
-        store = self._store
+        # Where a front end alone is kept, in 16 bits, the figures told shall still be those of the model that is saved.
+        store = self._store if self.inputs.recipe.frozen_layers else None
 
         def above_the_frozen(store: StatesStore, number: int) -> torch.Tensor:
             return store.layers.logits(store.of_validation(examples[number], number))

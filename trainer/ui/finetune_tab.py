@@ -97,7 +97,7 @@ def _advanced(first: Form, settings: Settings, locale: gr.Dropdown, preset: gr.R
     frozen_layers = gr.Number(
         first.frozen_layers,
         label="Layers kept as they are",
-        info="The lowest of a Whisper's; 0: all learn",
+        info="The lowest of the base; 0: all learn",
         min_width=120,
     )
     freeze = gr.Checkbox(first.freeze_feature_encoder, label="Freeze the feature encoder")

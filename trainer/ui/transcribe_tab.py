@@ -107,12 +107,16 @@ def build_transcribe_tab(
 
 def _lay_out(settings: Settings) -> _Parts:
     languages = [("Any language", ANY_LANGUAGE), *((row.label, code) for code, row in LOCALES.items())]
-    with gr.Row():
+    with gr.Row(elem_id="which-model"):
         model = gr.Dropdown(
-            [], label="Model", info="Or type the name of one on the Hub", allow_custom_value=True, min_width=260
+            [], label="Model", info="Or type the name of one on the Hub", allow_custom_value=True, min_width=120
         )
         language = gr.Dropdown(
-            languages, value=ANY_LANGUAGE, label="Language", info="What is spoken, and which models to list"
+            languages,
+            value=ANY_LANGUAGE,
+            label="Language",
+            info="What is spoken, and which models to list",
+            min_width=120,
         )
     newest = gr.State(None)
     about = fragment("", elem_id="model-note")
@@ -127,9 +131,9 @@ def _lay_out(settings: Settings) -> _Parts:
         buttons=[],
         elem_id="microphone",
     )
-    fragment(below_microphone(settings), elem_id="microphone-note")
     live = lay_out_live_captions()
     result = fragment(NOTHING_YET, elem_id="result")
+    fragment(below_microphone(settings), elem_id="microphone-note")
     fragment(PLAYER, elem_id="last-sound")
     fragment(LAST_RECORDING, elem_id="last-recording")
     correcting, comparing, several = build_correction(), build_compare(), build_several_files()
