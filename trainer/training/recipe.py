@@ -272,7 +272,17 @@ _ROWS = (
         "thorough",
         "Thorough",
         "The same model, given the time to get as good as it can.",
-        _STARTER.change(preset="thorough", max_steps=1000, warmup_steps=60, copies=6, eval_steps=50, patience=6),
+        _STARTER.change(
+            preset="thorough",
+            max_steps=1000,
+            learning_rate=1e-4,
+            warmup_steps=60,
+            frozen_layers=2,
+            copies=6,
+            mask_time_prob=0.25,
+            eval_steps=50,
+            patience=6,
+        ),
     ),
     Preset(
         "full",

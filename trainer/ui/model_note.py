@@ -6,7 +6,6 @@ from trainer.formatting import one_in
 from trainer.transcription.model_list import HUB, READY, heard_people, hub_choice
 
 FROM_HUB = "You have not fine-tuned a model yet. This one comes from the Hugging Face Hub, so it needs the internet."
-NOTHING = "There is no model for this language yet. Fine-tune one, or type the name of one on the Hub."
 
 
 def unusable(why: str) -> str:

@@ -26,7 +26,7 @@ from trainer.transcription.model_list import (
 from trainer.transcription.service import SoundError, TranscriptionService
 from trainer.transcription.transcribe import Listening
 from trainer.ui.components import note
-from trainer.ui.model_note import NOTHING, away, model_note, unusable
+from trainer.ui.model_note import away, model_note, unusable
 from trainer.ui.newest import Failed, Newest
 from trainer.ui.recordings import Recordings
 from trainer.ui.transcript_html import INSTEAD, LISTENING, Screen, waiting_html
@@ -71,8 +71,8 @@ class TranscribeHandlers:
         """A sentence on the chosen model, and whether it can be talked to now. Asks whether the Hub is there where
         that matters, which may take seconds."""
         choice = (choice or "").strip()
-        if not choice:  # or none yet: the list is on its way, and keeps nobody from talking
-            return note(NOTHING, "quiet")
+        if not choice:  # yet: the list is on its way, and keeps nobody from talking
+            return ""
         try:
             own = folder_here(choice, self.settings, visitor.owner)
             missing = own is None and not fetched_before(choice, self.settings)

@@ -52,6 +52,7 @@
   });
 
   /* What is written down anew: the words that are lit belong to what stood there before. */
+  const LEAST_SEEN = 120; // pixels of them, else they are brought into sight
   let words = [], times = [], lit = null;
   let shown = null;
   const live = document.createElement("div");
@@ -75,6 +76,7 @@
     words = text ? [...text.querySelectorAll(".word")] : [];
     times = words.map((word) => word.dataset.at.split(" ").map(Number));
     say(text ? "Your words are written down." : "");
+    if (text && text.getBoundingClientRect().top > innerHeight - LEAST_SEEN) text.scrollIntoView({ block: "center" });
     used();
     if (result.querySelector("[data-no-sound]")) forget();
   };
