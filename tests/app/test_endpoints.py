@@ -109,6 +109,7 @@ CASES = {
     ),
     "hear_again": Case(lambda scene: [_of_run(scene), "", True, "any"], LETTER),
     "hear_with": Case(lambda scene: [_of_run(scene), "", True, "any"], LETTER),
+    "hear_several": Case(lambda scene: [_of_run(scene), [sent(scene)], "", True, "any"], LETTER),
     "others": Case(lambda scene: ["any", None, None], "Your newest model"),
     "take_sentence": Case(lambda scene: [None]),
     "compare_read": Case(lambda scene: [None, _of_run(scene), "ready:en", WORDS, "", True, "any"]),
@@ -139,6 +140,7 @@ CASES = {
     "look_over": Case(lambda scene: ["en-US", None], WORDS),
     "language_of_model": Case(lambda scene: [_of_run(scene), "any", "de-DE"], "en-US"),
     "add_correction": Case(lambda scene: [WORDS, "en-US"]),  # no page has a last recording here
+    "show_correction": Case(lambda scene: ["other words"]),
     "look_at_own": Case(lambda scene: ["en-US", "own-clips"], WORDS),
     # What follows knows no visitor.
     "describe": Case(lambda scene: [*vars(form_of(QUICK)).values(), None]),
@@ -155,8 +157,10 @@ CASES = {
     "ask_hub_1": Case(lambda scene: [None]),
     "ask": Case(lambda scene: []),
     "close": Case(lambda scene: []),
+    "_ask": Case(lambda scene: []),
+    "_close": Case(lambda scene: []),
 }
-HEARING = ("hear", "transcribe", "compare")
+HEARING = ("hear", "hear_several", "transcribe", "compare")
 LAST = ("forget", "stop", "delete", "delete_clip")  # as the owner: they change what the others look at
 
 

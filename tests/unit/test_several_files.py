@@ -86,7 +86,7 @@ def request() -> gr.Request:
 
 async def heard(handlers: SeveralFilesHandlers, paths: list[str], stop_at: str = "") -> list[str]:
     shown = []
-    async for html, _ in handlers.hear("ready:en", paths, "", True, None, request()):
+    async for html, _ in handlers.hear_several("ready:en", paths, "", True, None, request()):
         if isinstance(html, str):
             shown.append(html)
             if stop_at and stop_at in html:

@@ -5,16 +5,22 @@ from typing import Any
 
 import gradio as gr
 
+from trainer.errors import UserError
 from trainer.runs.run import find_run
 from trainer.speech.locales import LOCALES, locale_of
 from trainer.speech.own_clips import MOST_TEXT, own_clips, splits_of
+from trainer.transcription.corrected import corrected
 from trainer.transcription.model_list import READY, RUN
 from trainer.ui.components import explain, fragment, note
 from trainer.ui.events import LAST, ONCE, Wiring
 from trainer.ui.own_clip_handlers import OwnClipHandlers, changed_now
 from trainer.ui.transcribe_handlers import GONE
+from trainer.ui.transcript_html import transcript_html
 from trainer.ui.visitors import OpenPage, Visitor
 
+NO_WORDS = UserError("There are no words to show.", "Write down what was said.")
+SHOWN = "They stand above, to play, copy and save. Changed ones take their times from the words around them."
+SHOWN_PLAIN = "They stand above, to copy and save."
 # What is written down is drawn a moment after its event.
 _WORDS = """async () => {
   await new Promise((drawn) => setTimeout(drawn, 200));
@@ -31,6 +37,7 @@ class CorrectionFields:
     fold: gr.Accordion
     text: gr.Textbox
     locale: gr.Dropdown
+    show: gr.Button
     add: gr.Button
     said: gr.HTML
 
@@ -48,9 +55,11 @@ def build_correction() -> CorrectionFields:
         )
         languages = [(row.label, code) for code, row in LOCALES.items()]
         locale = gr.Dropdown(languages, value="en-US", label="Spoken in", elem_id="correct-locale")
-        add = gr.Button("Add to my training clips", elem_id="correct-add")
+        with gr.Row():
+            show = gr.Button("Use these words above", elem_id="correct-show")
+            add = gr.Button("Add to my training clips", elem_id="correct-add")
         said = fragment("", elem_id="correct-said")
-    return CorrectionFields(fold, text, locale, add, said)
+    return CorrectionFields(fold, text, locale, show, add, said)
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,14 @@ class CorrectionHandlers:
             spoken = choice.removeprefix(READY)
             return next((code for code, row in LOCALES.items() if row.language == spoken), now)
         return now
+
+    def show_correction(self, page: OpenPage, text: str | None) -> list[Any]:
+        """The transcript of the page's last recording with these words, to play, copy and save."""
+        heard, text = self.clips.recordings.transcript_of(page), (text or "").strip()
+        if heard is None or not text:
+            why = GONE if heard is None else NO_WORDS
+            return [gr.skip(), note(explain(why))]
+        return [transcript_html(corrected(heard, text)), note(SHOWN if heard.words else SHOWN_PLAIN, "quiet")]
 
     def add_correction(self, visitor: Visitor, page: OpenPage, text: str | None, locale: str) -> list[Any]:
         """Keep the page's last recording with these words, in place of any that were kept with it before."""
@@ -96,11 +113,14 @@ def wire_correction(
     handlers: CorrectionHandlers,
     fields: CorrectionFields,
     asked: tuple[gr.Dropdown, gr.Dropdown],
+    result: gr.HTML,
     changed: gr.Number,
 ) -> None:
-    """Connect its events. `asked`: the tab's model and language; `changed` tells the panel of one's own clips."""
+    """Connect its events. `asked`: the tab's model and language; `result`: where the transcript stands; `changed` tells
+    the panel of one's own clips."""
     wiring.script(fields.fold.expand, _WORDS, fields.text)
     wiring.at_once(fields.fold.expand, LAST, handlers.language_of_model, [*asked, fields.locale], fields.locale)
+    wiring.queued(fields.show.click, ONCE, handlers.show_correction, fields.text, [result, fields.said])
     wiring.queued(fields.add.click, ONCE, handlers.add_correction, [fields.text, fields.locale], [fields.said, changed])
 
 

@@ -18,6 +18,7 @@ from gradio.utils import get_upload_folder
 
 from trainer.formatting import duration
 from trainer.settings import Settings
+from trainer.transcription.transcribe import Transcript
 from trainer.ui.visitors import OpenPage
 
 SECONDS_UNTIL_GONE = 5.0  # after a recording's result, where it is not the page's last one
@@ -52,6 +53,7 @@ class Kept:
     size: int
     used: float  # when it was heard last
     seen: float  # when its page was open last
+    transcript: Transcript | None = None  # what was made of it last
 
 
 class Recordings:
@@ -126,6 +128,18 @@ class Recordings:
             self._kept[page] = kept
             kept.used = kept.seen = time.monotonic()
             return kept.path
+
+    def wrote_down(self, page: OpenPage, transcript: Transcript) -> None:
+        """What was made of the page's last recording; it goes with that one."""
+        with self._lock:
+            if (kept := self._kept.get(page)) is not None:
+                kept.transcript = transcript
+
+    def transcript_of(self, page: OpenPage) -> Transcript | None:
+        """What was made of the page's last recording, where both are still here."""
+        with self._lock:
+            kept = self._kept.get(page)
+            return kept.transcript if kept else None
 
     def forget(self, page: OpenPage) -> None:
         """Delete the page's last recording now."""

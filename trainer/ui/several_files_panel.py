@@ -67,7 +67,7 @@ class SeveralFilesHandlers:
 
     tab: TranscribeHandlers
 
-    async def hear(
+    async def hear_several(
         self,
         choice: str | None,
         paths: list[str] | None,
@@ -168,5 +168,5 @@ def wire_several_files(
 ) -> None:
     """`listening`: the components of `listening_for`."""
     sent, shown = [model, fields.files, *listening], [fields.result, fields.files]
-    wiring.queued(fields.files.upload, EACH, handlers.hear, sent, shown, concurrency_limit=None)
+    wiring.queued(fields.files.upload, EACH, handlers.hear_several, sent, shown, concurrency_limit=None)
     wiring.script(fields.refuse.click, _REFUSE, shown)

@@ -24,7 +24,7 @@ from trainer.transcription.model_list import (
     own_models,
 )
 from trainer.transcription.service import SoundError, TranscriptionService
-from trainer.transcription.transcribe import Listening
+from trainer.transcription.transcribe import Listening, Transcript
 from trainer.ui.components import note
 from trainer.ui.model_note import away, model_note, unusable
 from trainer.ui.newest import Failed, Newest
@@ -162,6 +162,8 @@ class TranscribeHandlers:
                 async for step in said:
                     if isinstance(step, Failed) and isinstance(step.error, SoundError):
                         self.recordings.forget(page)
+                    if isinstance(step, Transcript):
+                        self.recordings.wrote_down(page, step)
                     # In a thread: of an hour's words it takes a second, in which nobody else would be answered.
                     yield (await asyncio.to_thread(screen.show, step) if step else "") or gr.skip()
 

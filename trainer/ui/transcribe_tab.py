@@ -101,7 +101,8 @@ def build_transcribe_tab(
         correcting = CorrectionHandlers(OwnClipHandlers(settings, recordings))
         several = SeveralFilesHandlers(handlers)
         wire_several_files(wiring, several, parts.several, parts.model, parts.listening)
-        wire_correction(wiring, correcting, parts.correcting, (parts.model, parts.language), own_changed)
+        asked = (parts.model, parts.language)
+        wire_correction(wiring, correcting, parts.correcting, asked, parts.result, own_changed)
     return TranscribeTab(handlers, parts.model, parts.newest, parts.about, comparing, parts.reading)
 
 
