@@ -113,6 +113,29 @@ def test_a_long_file_comes_piece_by_piece_and_stop_keeps_its_words(
     page.get_by_role("button", name="Forget it now").click()
 
 
+def test_words_that_are_put_right_stand_in_the_transcript(app: App, visit: Visit, long: Path, tmp_path: Path) -> None:
+    page = open_tab(app, visit, 1280, False)
+    short = tmp_path / "short.wav"
+    soundfile.write(short, soundfile.read(long)[0][: 3 * SAMPLE_RATE], SAMPLE_RATE)
+    upload(page, short)
+    expect(words(page).nth(1)).to_be_visible(timeout=PATIENCE_MS)
+    second = words(page).nth(1).get_attribute("data-at")
+    page.get_by_role("button", name="Correct it, teach it").click()
+    text = page.get_by_label("What was really said")
+    expect(text).to_have_value(re.compile(r"\w+ \w+"))
+    text.fill(" ".join(["Zanzibar", *text.input_value().split()[1:]]))
+    page.get_by_role("button", name="Use these words above").click()
+    expect(words(page).first).to_have_text("Zanzibar")
+    assert words(page).nth(1).get_attribute("data-at") == second
+    expect(page.locator(".transcript-details")).to_contain_text("practice model · English, corrected")
+    assert accessibility_faults(page) == []
+    shoot(page, "corrected-1280")
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Save as SRT").click()
+    assert "Zanzibar" in Path(coming.value.path()).read_text(encoding="utf-8")
+    page.get_by_role("button", name="Forget it now").click()
+
+
 def test_a_long_file_is_written_down_in_paragraphs(app: App, visit: Visit, long: Path) -> None:
     page = open_tab(app, visit, 1280, False)
     upload(page, long)

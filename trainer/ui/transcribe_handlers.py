@@ -27,7 +27,7 @@ from trainer.transcription.service import SoundError, TranscriptionService
 from trainer.transcription.transcribe import Listening, Transcript
 from trainer.ui.components import note
 from trainer.ui.model_note import away, model_note, unusable
-from trainer.ui.newest import Failed, Newest
+from trainer.ui.newest import Failed, Newest, Stopped
 from trainer.ui.recordings import Recordings
 from trainer.ui.transcript_html import INSTEAD, LISTENING, Screen, waiting_html
 from trainer.ui.visitors import OpenPage, Visitor
@@ -162,6 +162,8 @@ class TranscribeHandlers:
                 async for step in said:
                     if isinstance(step, Failed) and isinstance(step.error, SoundError):
                         self.recordings.forget(page)
+                    if isinstance(step, Stopped) and screen.last:
+                        self.recordings.wrote_down(page, screen.last.transcript)
                     if isinstance(step, Transcript):
                         self.recordings.wrote_down(page, step)
                     # In a thread: of an hour's words it takes a second, in which nobody else would be answered.
