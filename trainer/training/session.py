@@ -299,7 +299,8 @@ class Session:
 
     def _keep_what_it_heard(self, result: Evaluation) -> None:
         """For "What did it learn?"; a full disk or a text too long to keep spoils nothing else."""
-        file, phrased = self.context.places.tested, result.phrased or [None] * len(result.hypotheses)
+        file = self.context.places.tested
+        phrased: Sequence[str | None] = result.phrased or [None] * len(result.hypotheses)
         if file is None:
             return
         heard = zip(self.inputs.dataset.test, result.hypotheses, phrased, strict=True)

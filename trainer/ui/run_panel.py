@@ -118,7 +118,7 @@ def parts(shown: Shown) -> dict[str, PanelPart]:
         "notes": ((run_id, len(view.notes), view.unreadable, view.data is None), lambda: notes(view) if run else ""),
         # Resume stands where Stop stood.
         "stop": (
-            (_stoppable(shown), view.state == "waiting", view.resumable),
+            (_stoppable(shown), _in_line(shown), view.resumable),
             lambda: _stop(shown),
         ),
         "resume": (view.resumable, lambda: gr.update(visible=view.resumable)),
@@ -209,10 +209,14 @@ def _stoppable(shown: Shown) -> bool:
     return shown.run is not None and shown.view.state in ("waiting", "running")
 
 
+def _in_line(shown: Shown) -> bool:
+    """Whether others are before it. Who has no place yet is told that it gets ready, and there is no line to leave."""
+    return shown.run is not None and shown.view.state == "waiting" and shown.view.place > 0
+
+
 def _stop(shown: Shown) -> dict[str, Any]:
-    waits = shown.run is not None and shown.view.state == "waiting"
     update: dict[str, Any] = gr.update(
-        value=LEAVE_LINE if waits else STOP, interactive=_stoppable(shown), visible=not shown.view.resumable
+        value=LEAVE_LINE if _in_line(shown) else STOP, interactive=_stoppable(shown), visible=not shown.view.resumable
     )
     return update
 
