@@ -78,14 +78,6 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     assert accessibility_faults(page) == []
     shoot(page, f"finished-{width}")
 
-    page.get_by_text("What did it learn?").click()
-    expect(page.locator("#learnt tbody tr").first).to_be_visible()
-    rates = [int(text.rstrip(" %")) for text in page.locator("#learnt td.rate").all_inner_texts()]
-    assert rates == sorted(rates, reverse=True)
-    expect(page.locator("#learnt .mistakes li").first).to_contain_text("→")
-    assert accessibility_faults(page) == []
-    shoot(page, f"learnt-{width}")
-
     page.get_by_role("button", name="Talk to your model").click()
     expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("Your newest model"))
     stop = page.locator("#microphone .stop-button:visible")
