@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from trainer.settings import Settings
 from trainer.speech.audio import load_audio, to_16_bit
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
+from trainer.speech.test_errors import read_tested
 from trainer.training import session, trust
 from trainer.training.context import Places
 from trainer.training.evaluation import evaluate
@@ -56,6 +58,7 @@ def tuned(folder: Path, judged: list[str]) -> tuple[Events, Places, list[Example
     data, base, events = save_folder(folder / "data", rows), save_tiny_base(folder / "base"), list[Any]()
     values: dict[str, Any] = {"max_steps": 2, "eval_steps": 2, "batch_seconds": 10.0, "warmup_steps": 0}
     context = context_in(folder, events)
+    context = replace(context, places=replace(context.places, tested=folder / "tested.json"))
     finetune(Recipe(data=str(data), base=str(base), **values), Settings(data_dir=folder), context)
     clips = [data / f"{number}.wav" for number, (_, split) in enumerate(rows) if split == "test"]
     examples = [
@@ -82,6 +85,11 @@ def test_a_model_lies_beside_the_phrases_and_the_clip_length_that_it_learnt_from
     assert alone.with_phrases is None and (told["wer"], told["cer"]) == (alone.rates.wer, alone.rates.cer)
     both = evaluate(kept, examples, EN, phrases=BeamDecoder(kept.vocabulary, phrases))
     assert both.rates == alone.rates and both.hypotheses == alone.hypotheses and both.with_phrases
+    assert places.tested is not None
+    kept_clips = read_tested(places.tested)
+    assert [clip.reference for clip in kept_clips] == JUDGED
+    assert [clip.by_sound for clip in kept_clips] == both.hypotheses
+    assert [clip.with_words for clip in kept_clips] == both.phrased
     expected = {"wer": both.with_phrases.wer, "cer": both.with_phrases.cer}
     assert {"wer": told["phrases_wer"], "cer": told["phrases_cer"]} == expected == notes["test_with_phrases"]
     event = {"seq": 1, "time": "2026-01-01T00:00:00+00:00", "attempt": 1, **told}

@@ -16,15 +16,16 @@ from trainer.runs.follower import forget, view_of
 from trainer.runs.process import own_identity
 from trainer.runs.queue import draw_ticket, queue_lock, seconds_until_turn
 from trainer.runs.run import LOCAL_OWNER, Run, create_run, list_runs, new_run_folder
+from trainer.runs.view import RunView
 from trainer.settings import SPACE, Settings
 from trainer.speech.locales import LOCALES
 from trainer.training.recipe import Recipe, preset_of
 from trainer.ui import run_handlers
 from trainer.ui.page import build
-from trainer.ui.panel_state import Shown, Visit, Watch
+from trainer.ui.panel_state import Shown, Visit, Watch, nothing_yet
 from trainer.ui.recipe_form import OWN_FOLDER, form_of
 from trainer.ui.run_handlers import STRANGER, RunHandlers
-from trainer.ui.run_panel import BUSY, LEAVE_LINE, Panel, parts
+from trainer.ui.run_panel import BUSY, LEAVE_LINE, STOP, Panel, parts
 from trainer.ui.visitors import NOBODY, Visitor, owner_of, valid_or_new
 
 NAMES = ["watch", *Panel.watched()]
@@ -212,6 +213,14 @@ def test_what_has_ended_is_not_stopped(settings: Settings, handlers: Asked) -> N
     run = write_run(settings.data_dir)
     handlers.stop(handlers.visit(Watch(run.id)))
     assert not run.stop_file.exists()
+
+
+def test_there_is_no_line_to_leave_while_it_gets_ready(settings: Settings) -> None:
+    run, locale = write_run(settings.data_dir), LOCALES["en-US"]
+    for place, label in ((0, STOP), (1, LEAVE_LINE)):
+        shown = replace(nothing_yet(locale), run=run, view=RunView(state="waiting", place=place))
+        assert parts(shown)["stop"][1]()["value"] == label
+        assert ("Getting ready" in parts(shown)["status"][1]()) == (label == STOP)
 
 
 def test_who_waits_can_leave_and_is_told_how_long_it_may_take(settings: Settings, handlers: Asked) -> None:

@@ -50,6 +50,11 @@ class Run:
         return self.folder / "model"
 
     @property
+    def tested(self) -> Path:
+        """What the model heard in the clips kept aside for the end: see `speech.test_errors`."""
+        return self.folder / "tested.json"
+
+    @property
     def checkpoints(self) -> Path:
         """What the Trainer saves on its way."""
         return self.folder / "checkpoints"

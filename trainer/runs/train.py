@@ -83,7 +83,7 @@ def train_run(
                 return event
 
         try:
-            places = Places(run.model, run.checkpoints, run.folder / "clips")
+            places = Places(run.model, run.checkpoints, run.folder / "clips", run.tested)
             context = Context(places, tell, stop, ranks or Ranks())
             with ExitStack() as turn:
                 kind, fields = _to_the_end(run, settings, context, resume, turn)

@@ -28,11 +28,13 @@ class Tell(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """Where a fine-tune writes: the best model, the checkpoints to resume from, and the clips shown."""
+    """Where a fine-tune writes: the best model, the checkpoints to resume from, the clips shown, and what it heard at
+    the end (nowhere for None)."""
 
     model: Path
     checkpoints: Path
     clips: Path
+    tested: Path | None = None
 
 
 @dataclass(frozen=True)

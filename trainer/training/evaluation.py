@@ -21,13 +21,15 @@ from trainer.speech.text import normalise
 class Evaluation:
     """Error rates as fractions over all clips together; loss as in training; one hypothesis a clip.
 
-    `with_phrases` are the rates of what a decoder with phrases made of the same sound; None where there was none.
+    `with_phrases` are the rates of what a decoder with phrases made of the same sound, `phrased` its texts; None where
+    there was none.
     """
 
     loss: float
     rates: ErrorRates
     hypotheses: list[str]
     with_phrases: ErrorRates | None = None
+    phrased: list[str] | None = None
 
 
 def evaluate(
@@ -67,7 +69,9 @@ def evaluate(
         checkpoint.model.train(was_training)
     texts = [example.text for example in examples]
     with_phrases = measured(texts, taught) if phrases else None
-    return Evaluation(float(np.mean(losses)), measured(texts, hypotheses), hypotheses, with_phrases)
+    return Evaluation(
+        float(np.mean(losses)), measured(texts, hypotheses), hypotheses, with_phrases, taught if phrases else None
+    )
 
 
 def ctc_loss(logits: torch.Tensor, frames: torch.Tensor, labels: torch.Tensor, blank: int) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from trainer.models.language_model import LanguageModel, learn
 from trainer.models.model_files import add_notes, read_model, read_notes
 from trainer.models.word_knowledge import WordKnowledge
 from trainer.speech.dataset import Example
+from trainer.speech.test_errors import LONGEST_TEXT, TestedClip, write_tested
 from trainer.training.callback import EventCallback
 from trainer.training.checkpoints import SavePace, save_step
 from trainer.training.context import Context, PhaseProgress, TrainingInputs
@@ -276,6 +278,7 @@ class Session:
             result = self._evaluate(kept, self.inputs.dataset.test, check, phrases=decoder)
         except StopRequested:
             return False
+        self._keep_what_it_heard(result)
         rates, clips, taught = result.rates, len(result.hypotheses), dict[str, float]()
         figures = {"wer": rates.wer, "cer": rates.cer, "loss": result.loss, "clips": clips}
         add_notes(places.model, test=figures)
@@ -295,6 +298,22 @@ class Session:
         if not in_a_hurry:
             note_confidence(self.inputs, places.model, kept, check)
         return True
+
+    def _keep_what_it_heard(self, result: Evaluation) -> None:
+        """For "What did it learn?"; a full disk or a text too long to keep spoils nothing else."""
+        file = self.context.places.tested
+        phrased: Sequence[str | None] = result.phrased or [None] * len(result.hypotheses)
+        if file is None:
+            return
+        heard = zip(self.inputs.dataset.test, result.hypotheses, phrased, strict=True)
+        clips = [
+            TestedClip(seconds=example.seconds, reference=example.text, by_sound=by_sound, with_words=with_words)
+            for example, by_sound, with_words in heard
+            if max(len(example.text), len(by_sound), len(with_words or "")) <= LONGEST_TEXT
+        ]
+        with suppress(OSError):
+            file.unlink(missing_ok=True)  # of an earlier attempt
+            write_tested(file, clips)
 
     def adopt_model(self) -> None:
         """Take the model that is there for the best so far where it was saved after what is resumed from."""

@@ -20,6 +20,7 @@ from trainer.runs.storage import Room
 from trainer.settings import Settings
 from trainer.speech.locales import LOCALES
 from trainer.ui.components import fragment, note, sounds
+from trainer.ui.learnt_html import learnt_html
 from trainer.ui.panel_state import PanelPart, Shown, Watch, nothing_yet
 from trainer.ui.plots import loss_chart, rate_chart
 from trainer.ui.publish_panel import SharingFields, build_sharing, sharing_parts
@@ -110,10 +111,14 @@ def parts(shown: Shown) -> dict[str, PanelPart]:
         ),
         "sounds": ((run_id, len(files)), lambda: sounds("clip", [_read(file) for file in files])),
         "table": ((run_id, checks, len(files)), lambda: _table(shown, bool(files))),
+        "learnt": (
+            (run_id, view.over, view.tested, locale.code),
+            lambda: learnt_html(run, view, locale),
+        ),
         "notes": ((run_id, len(view.notes), view.unreadable, view.data is None), lambda: notes(view) if run else ""),
         # Resume stands where Stop stood.
         "stop": (
-            (_stoppable(shown), view.state == "waiting", view.resumable),
+            (_stoppable(shown), _in_line(shown), view.resumable),
             lambda: _stop(shown),
         ),
         "resume": (view.resumable, lambda: gr.update(visible=view.resumable)),
@@ -204,10 +209,14 @@ def _stoppable(shown: Shown) -> bool:
     return shown.run is not None and shown.view.state in ("waiting", "running")
 
 
+def _in_line(shown: Shown) -> bool:
+    """Whether others are before it. Who has no place yet is told that it gets ready, and there is no line to leave."""
+    return shown.run is not None and shown.view.state == "waiting" and shown.view.place > 0
+
+
 def _stop(shown: Shown) -> dict[str, Any]:
-    waits = shown.run is not None and shown.view.state == "waiting"
     update: dict[str, Any] = gr.update(
-        value=LEAVE_LINE if waits else STOP, interactive=_stoppable(shown), visible=not shown.view.resumable
+        value=LEAVE_LINE if _in_line(shown) else STOP, interactive=_stoppable(shown), visible=not shown.view.resumable
     )
     return update
 
@@ -243,6 +252,7 @@ class Course:
     losses: gr.HTML
     sounds: gr.HTML
     table: gr.HTML
+    learnt: gr.HTML
     notes: gr.HTML
 
 
@@ -313,7 +323,8 @@ def build_panel(starting: StartBar, seconds: float, settings: Settings) -> Panel
         losses = fragment(first["losses"], elem_id="losses", min_width=290)
     table = fragment(first["table"], elem_id="learning")
     sounds = fragment("", elem_id="clip-sounds", visible="hidden")
-    course = Course(status, rates, losses, sounds, table, notes=fragment("", elem_id="run-notes"))
+    learnt = fragment("", elem_id="learnt")
+    course = Course(status, rates, losses, sounds, table, learnt, notes=fragment("", elem_id="run-notes"))
     sharing = build_sharing(settings)
     housekeeping = build_housekeeping()
     return Panel(course, actions, starting, sharing, housekeeping, gr.Timer(seconds, active=False))
