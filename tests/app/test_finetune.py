@@ -77,6 +77,10 @@ def test_a_run_from_start_to_talking_with_it(app: App, visit: Visit, width: int)
     expect(page.locator("#status .result")).to_contain_text(re.compile("^Word errors"))
     assert accessibility_faults(page) == []
     shoot(page, f"finished-{width}")
+    page.get_by_text("What did it learn?").click()
+    expect(page.locator("#learnt tbody tr").first).to_be_visible()
+    assert accessibility_faults(page) == []
+    shoot(page, f"learnt-{width}")
 
     page.get_by_role("button", name="Talk to your model").click()
     expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("Your newest model"))

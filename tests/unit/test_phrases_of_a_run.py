@@ -36,7 +36,7 @@ from trainer.settings import Settings
 from trainer.speech.audio import load_audio, to_16_bit
 from trainer.speech.dataset import Example
 from trainer.speech.locales import LOCALES
-from trainer.speech.test_errors import read_tested
+from trainer.speech.mistakes import read_tested
 from trainer.training import session, trust
 from trainer.training.context import Places
 from trainer.training.evaluation import evaluate

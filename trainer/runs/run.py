@@ -51,7 +51,7 @@ class Run:
 
     @property
     def tested(self) -> Path:
-        """What the model heard in the clips kept aside for the end: see `speech.test_errors`."""
+        """What the model heard in the clips kept aside for the end: see `speech.mistakes`."""
         return self.folder / "tested.json"
 
     @property

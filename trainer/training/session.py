@@ -22,7 +22,7 @@ from trainer.models.language_model import LanguageModel, learn
 from trainer.models.model_files import add_notes, read_model, read_notes
 from trainer.models.word_knowledge import WordKnowledge
 from trainer.speech.dataset import Example
-from trainer.speech.test_errors import LONGEST_TEXT, TestedClip, write_tested
+from trainer.speech.mistakes import LONGEST_TEXT, TestedClip, write_tested
 from trainer.training.callback import EventCallback
 from trainer.training.checkpoints import SavePace, save_step
 from trainer.training.context import Context, PhaseProgress, TrainingInputs

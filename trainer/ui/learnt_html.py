@@ -11,7 +11,7 @@ from trainer.speech.locales import Locale
 from trainer.ui.run_status import NOTHING_HEARD, marked
 
 if TYPE_CHECKING:  # jiwer is needed only once there is something to compare
-    from trainer.speech.test_errors import Mistake, TestedClip
+    from trainer.speech.mistakes import Mistake, TestedClip
 
 MOST_MISTAKES = 8
 MOST_ROWS = 60  # some 30 kB
@@ -21,7 +21,7 @@ def learnt_html(run: Run | None, view: RunView, locale: Locale) -> str:
     """One fold; "" while it learns, and for runs that kept nothing of it. All text is escaped."""
     if run is None or not view.over or view.tested is None or not run.tested.is_file():
         return ""
-    from trainer.speech.test_errors import read_tested
+    from trainer.speech.mistakes import read_tested
 
     clips = read_tested(run.tested)
     if not clips:
@@ -33,7 +33,7 @@ def learnt_html(run: Run | None, view: RunView, locale: Locale) -> str:
 
 
 def _mistakes(clips: Sequence["TestedClip"], locale: Locale) -> str:
-    from trainer.speech.test_errors import common_mistakes
+    from trainer.speech.mistakes import common_mistakes
 
     letters = common_mistakes([(clip.reference, clip.by_sound) for clip in clips], True, MOST_MISTAKES)
     lists = [_list("Letters it hears wrong most, by sound alone", letters, locale)]
@@ -55,7 +55,7 @@ def _mistake(mistake: "Mistake", locale: Locale) -> str:
 
 
 def _lengths(clips: Sequence["TestedClip"], locale: Locale) -> str:
-    from trainer.speech.test_errors import by_length
+    from trainer.speech.mistakes import by_length
 
     found = by_length(clips, locale.headline == "cer")
     if found is None:
@@ -69,7 +69,7 @@ def _lengths(clips: Sequence["TestedClip"], locale: Locale) -> str:
 
 
 def _table(clips: Sequence["TestedClip"], locale: Locale) -> str:
-    from trainer.speech.test_errors import worst_first
+    from trainer.speech.mistakes import worst_first
 
     ranked = worst_first(clips, locale.headline == "cer")[:MOST_ROWS]
     some = f" ({len(ranked)} of {len(clips)})" if len(ranked) < len(clips) else ""

@@ -8,7 +8,7 @@ import pytest
 from trainer.runs.run import Run
 from trainer.runs.view import EvalPoint, RunView
 from trainer.speech.locales import LOCALES
-from trainer.speech.test_errors import (
+from trainer.speech.mistakes import (
     LARGEST_FILE,
     LONGEST_TEXT,
     MOST_CLIPS,
