@@ -134,9 +134,9 @@ def _lay_out(settings: Settings) -> _Parts:
     )
     live = lay_out_live_captions()
     result = fragment(NOTHING_YET, elem_id="result")
-    fragment(below_microphone(settings), elem_id="microphone-note")
     fragment(PLAYER, elem_id="last-sound")
     fragment(LAST_RECORDING, elem_id="last-recording")
+    fragment(below_microphone(settings), elem_id="microphone-note")
     correcting, comparing, several = build_correction(), build_compare(), build_several_files()
     with gr.Accordion("Advanced", open=False, elem_id="listening"):
         words = gr.Textbox(
