@@ -24,6 +24,8 @@ SHOWN_PLAIN = "They stand above, to copy and save."
 # What is written down is drawn a moment after its event.
 _WORDS = """async () => {
   await new Promise((drawn) => setTimeout(drawn, 200));
+  const typed = document.querySelector('#correct-text textarea');
+  if (typed && typed === document.activeElement) return typed.value; // somebody is at it already
   const found = document.querySelector('#result #transcript');
   const parts = [...(found?.querySelectorAll('p') ?? [])].map((part) => part.textContent);
   return (parts.length ? parts.join(' ') : found?.textContent ?? '').trim();

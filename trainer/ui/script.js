@@ -157,10 +157,12 @@
   });
 
   /* One who reads aloud goes on by the keyboard alone: Stop takes the place of Record in a moment. */
-  const focusStop = (recorder) =>
+  const focusStop = (recorder, tries = 25) =>
     setTimeout(() => {
       if (document.activeElement?.matches("input, textarea")) return;
-      [...document.querySelectorAll(`${recorder} .stop-button`)].find((button) => button.checkVisibility())?.focus({ preventScroll: true });
+      const stop = [...document.querySelectorAll(`${recorder} .stop-button`)].find((button) => button.checkVisibility());
+      if (stop) stop.focus({ preventScroll: true });
+      else if (tries) focusStop(recorder, tries - 1); // a slow computer shows it later
     }, 200);
 
   /* What is not taken is explained where the text would stand, in its place; the recorder is emptied. */
